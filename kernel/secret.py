@@ -1,0 +1,95 @@
+"""A value that cannot be printed, and the one way to read it from a file.
+
+Both services call this at start-up; nothing else in the project opens a secret's file.
+"""
+
+import hashlib
+import hmac
+import os
+import stat
+from pathlib import Path
+from typing import Final, NoReturn
+
+MAX_SECRET_BYTES: Final = 4096
+FINGERPRINT_DIGITS: Final = 8
+MASK: Final = "***"
+
+
+class SecretFileError(Exception):
+    """A secret's file is missing, readable by others, not a regular file, empty or too large."""
+
+
+class Secret:
+    """A secret string. Every way of showing it gives ``***``; only `reveal` gives the value."""
+
+    __slots__ = ("__value",)
+
+    def __init__(self, value: str) -> None:
+        """Keep `value`; nothing is copied anywhere else."""
+        self.__value = value
+
+    def reveal(self) -> str:
+        """Return the value itself. Call it where the bytes are needed, and keep no copy."""
+        return self.__value
+
+    def fingerprint(self) -> str:
+        """Return the first eight hex digits of the SHA-256: enough to compare, useless to guess."""
+        return hashlib.sha256(self.__value.encode()).hexdigest()[:FINGERPRINT_DIGITS]
+
+    def __repr__(self) -> str:
+        """Show the mask."""
+        return MASK
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        """Show the mask, whatever the format asked for."""
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        """Compare in constant time."""
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self.__value.encode(), other.reveal().encode())
+
+    def __hash__(self) -> int:
+        """Hash the value, so that a secret can be a key of a set."""
+        return hash(self.__value)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or deep-copied."""
+        message = "a secret cannot be pickled"
+        raise TypeError(message)
+
+
+def read_secret_file(path: Path) -> Secret:
+    """Read one secret: a regular file, not a link, mode without group or other bits, ≤ 4 KiB.
+
+    Raises:
+        SecretFileError: what was found, what was expected, and what to do; never the content.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        message = f"secret file {path}: cannot be opened ({error.strerror}); expected a regular file, mode 0400"
+        raise SecretFileError(message) from None
+    with os.fdopen(descriptor, "rb") as file:
+        _require_private(path, os.fstat(file.fileno()))
+        raw = file.read(MAX_SECRET_BYTES + 1)
+    if not raw.strip() or len(raw) > MAX_SECRET_BYTES:
+        message = f"secret file {path}: {len(raw)} bytes found; expected 1 to {MAX_SECRET_BYTES}"
+        raise SecretFileError(message)
+    return Secret(raw.decode("ascii", errors="strict").strip())
+
+
+def _require_private(path: Path, status: os.stat_result) -> None:
+    mode = stat.S_IMODE(status.st_mode)
+    if not stat.S_ISREG(status.st_mode):
+        message = f"secret file {path}: not a regular file; expected one, mode 0400"
+        raise SecretFileError(message)
+    if mode & 0o077:
+        message = f"secret file {path}: mode {mode:04o} lets others read it; run: chmod 0400 {path}"
+        raise SecretFileError(message)
+    if status.st_uid not in {os.geteuid(), 0}:
+        message = f"secret file {path}: owned by uid {status.st_uid}; expected the user of this process"
+        raise SecretFileError(message)

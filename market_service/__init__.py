@@ -1,0 +1,1 @@
+"""Owns the read-only key and answers every question about the market."""

@@ -1,0 +1,1 @@
+"""The gRPC contract. Generated code stands beside each .proto and is never edited."""

@@ -1,0 +1,1 @@
+"""Owns the trade key; the only place from which an order leaves."""

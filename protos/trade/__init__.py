@@ -1,0 +1,1 @@
+"""Package trade, by version."""

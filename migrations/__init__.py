@@ -1,1 +1,1 @@
-"""The two schemas and their roles: one Alembic tree per database. Run by `make migrate` and before every start."""
+"""The schema of both databases: two trees of revisions, the roles they grant to, and how they are applied."""

@@ -1,0 +1,3 @@
+-- Gives back what the ground took.
+
+REVOKE USAGE ON SCHEMA public FROM market_service;

@@ -1,0 +1,59 @@
+"""What belongs to the one call a task serves: its request id, and trailers a use case wants on the answer."""
+
+import re
+from contextvars import ContextVar
+from typing import Any, Final, TypeAlias
+
+import grpc.aio
+
+from kernel.ids import new_id
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+"""The stubs make it generic, the library does not: a name for it that both can read."""
+
+REQUEST_ID_KEY: Final = "x-request-id"
+MAX_TRAILERS: Final = 16
+_ACCEPTED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_KEY: Final = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
+_VALUE: Final = re.compile(r"[\x20-\x7e]{1,128}", re.ASCII)
+
+_request_id: Final[ContextVar[str]] = ContextVar("request_id", default="")
+_trailers: Final[ContextVar[dict[str, str]]] = ContextVar("trailers")
+
+
+def open_call(context: Context) -> dict[str, str]:
+    """Begin a call: take the caller's request id if it is well formed, else a new one; return its trailers so far."""
+    request_id = _offered(context) or str(new_id())
+    trailers = {REQUEST_ID_KEY: request_id}
+    _request_id.set(request_id)
+    _trailers.set(trailers)
+    return trailers
+
+
+def current_request_id() -> str:
+    """Return the id of the call this task serves; empty outside a call."""
+    return _request_id.get()
+
+
+def add_trailer(key: str, value: str) -> None:
+    """Put a trailer on the answer of the current call, also when it fails; outside a call nothing happens.
+
+    Works from tasks that the call started as long as the call is not answered. The last value of a key wins.
+
+    Raises:
+        ValueError: a key or value that HTTP/2 cannot carry as text, or more than 16 trailers.
+    """
+    trailers = _trailers.get(None)
+    if trailers is None:
+        return
+    if not _KEY.fullmatch(key) or key.endswith("-bin") or not _VALUE.fullmatch(value) or len(trailers) >= MAX_TRAILERS:
+        message = f"not a trailer: key {key[:64]!r}, {len(value)} characters, {len(trailers)} trailers already there"
+        raise ValueError(message)
+    trailers[key] = value
+
+
+def _offered(context: Context) -> str | None:
+    for key, value in context.invocation_metadata() or ():
+        if key == REQUEST_ID_KEY and isinstance(value, str) and _ACCEPTED.fullmatch(value):
+            return value
+    return None

@@ -1,0 +1,205 @@
+"""Surrounds every call: identity, right, deadline, validation, one status for every failure, metrics, one log line.
+
+`kernel.rpc.server` wraps each method with `Interceptor.wrap` when the method is registered. That is an
+interceptor without gRPC's per-call look-up of handlers, and it lets the server refuse to be built when a method
+has no entry in the table of rights. Bytes are parsed and built inside, so that a malformed request is the
+caller's error and a broken answer is ours; bare grpc.aio answers both with the exception's own text.
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from time import perf_counter
+from typing import Any, Final, Self, TypeAlias
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError, Message
+from grpc import StatusCode
+
+from kernel import logs
+from kernel.errors import Failure, Invalid
+from kernel.rpc import actor, call, reasons
+from kernel.rpc.call import Context
+from kernel.rpc.metering import Meter
+from kernel.rpc.status import Refusal, internal, plain_refusal, refusal
+from kernel.rpc.validation import validate
+
+DEFAULT_DEADLINE_SECONDS: Final = 30.0
+"""Given to a unary call that came without a deadline: nothing may wait for ever on a database or an exchange."""
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Unary = Callable[[Any, Context], Awaitable[Any]]
+Stream = Callable[[Any, Context], AsyncGenerator[Any, None]]
+
+_CODES: Final = {code.value[0]: code for code in StatusCode}
+
+
+class Interceptor:
+    """What surrounds the methods of one server."""
+
+    def __init__(self, domain: str, rights: Mapping[str, str], deadline_seconds: float) -> None:
+        """Take the service's name for ErrorInfo, and the right that each "/package.Service/Method" needs."""
+        self.domain = domain
+        self.rights = rights
+        self.deadline_seconds = deadline_seconds
+
+    def wrap(self, full_method: str, handler: Handler) -> Handler:
+        """Return a handler that does everything this module promises around the given one.
+
+        Raises:
+            KeyError: the method has no entry in the table of rights.
+            TypeError: not a coroutine function (unary) or an async generator function (stream), or client-streaming.
+        """
+        method = _Method(full_method, self, handler)
+        if inspect.iscoroutinefunction(handler.unary_unary):
+            return grpc.unary_unary_rpc_method_handler(method.unary(handler.unary_unary))
+        if inspect.isasyncgenfunction(handler.unary_stream):
+            return grpc.unary_stream_rpc_method_handler(method.one_to_many(handler.unary_stream))
+        if inspect.isasyncgenfunction(handler.stream_stream):
+            return grpc.stream_stream_rpc_method_handler(method.many_to_many(handler.stream_stream))
+        message = f"{full_method}: neither a coroutine function nor an async generator function of a kind served here"
+        raise TypeError(message)
+
+
+class _Method:
+    """What is known about a method before any call: its right, its meter, how its messages are read and written."""
+
+    __slots__ = ("_decode", "_encode", "deadline_seconds", "domain", "meter", "name", "quiet", "right")
+
+    def __init__(self, name: str, around: Interceptor, handler: Handler) -> None:
+        self.name = name
+        self.right = around.rights[name]
+        self.quiet = self.right == actor.OPEN
+        self.domain = around.domain
+        self.deadline_seconds = around.deadline_seconds
+        self.meter = Meter(name)
+        self._decode = handler.request_deserializer or _as_it_is
+        self._encode = handler.response_serializer or _as_it_is
+
+    def unary(self, behaviour: Unary) -> Unary:
+        async def serve(raw: bytes, context: Context) -> object:
+            limit = self.deadline_seconds if context.time_remaining() is None else None
+            async with _Surroundings(self, context, asyncio.timeout(limit)) as around, around.deadline:
+                around.admit()
+                return self._encode(await behaviour(self._request(raw), context))
+
+        return serve
+
+    def one_to_many(self, behaviour: Stream) -> Stream:
+        async def serve(raw: bytes, context: Context) -> AsyncGenerator[object, None]:
+            async with _Surroundings(self, context, asyncio.timeout(None)) as around:
+                around.admit()
+                async with aclosing(behaviour(self._request(raw), context)) as answers:
+                    async for answer in answers:
+                        yield self._encode(answer)
+
+        return serve
+
+    def many_to_many(self, behaviour: Stream) -> Stream:
+        async def serve(raws: AsyncIterable[bytes], context: Context) -> AsyncGenerator[object, None]:
+            async with _Surroundings(self, context, asyncio.timeout(None)) as around:
+                around.admit()
+                async with aclosing(behaviour(self._requests(raws), context)) as answers:
+                    async for answer in answers:
+                        yield self._encode(answer)
+
+        return serve
+
+    def _request(self, raw: bytes) -> object:
+        try:
+            request = self._decode(raw)
+        except DecodeError:
+            message = "the request's bytes are not a message of the method's type"
+            raise Invalid(reasons.MALFORMED_REQUEST, message) from None
+        if isinstance(request, Message):
+            validate(request)
+        return request
+
+    async def _requests(self, raws: AsyncIterable[bytes]) -> AsyncIterator[object]:
+        async for raw in raws:
+            yield self._request(raw)
+
+
+class _Surroundings:
+    """One call: opened before its request is read, closed with its one status, its metrics and its log line."""
+
+    __slots__ = ("_actor", "_context", "_method", "_started", "_trailers", "deadline")
+
+    def __init__(self, method: _Method, context: Context, deadline: asyncio.Timeout) -> None:
+        self._method = method
+        self._context = context
+        self.deadline = deadline
+
+    async def __aenter__(self) -> Self:
+        self._started = perf_counter()
+        self._method.meter.begin()
+        self._trailers = call.open_call(self._context)
+        self._actor = actor.identify(self._context)
+        actor.act_as(self._actor)
+        logs.bind_for_task(request_id=self._trailers[call.REQUEST_ID_KEY], method=self._method.name)
+        self._context.set_trailing_metadata(tuple(self._trailers.items()))
+        return self
+
+    def admit(self) -> None:
+        """Pass a caller who has the right that the method needs."""
+        if not self._actor.may(self._method.right):
+            actor.require(self._method.right)
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        # Cases: an answer; a failure by kind; our deadline; an abort by the use case (its status stands); a
+        # cancelled call or a stream nobody reads any more (there is no one to answer); what nobody foresaw.
+        match error:
+            case None:
+                self._context.set_trailing_metadata(tuple(self._trailers.items()))
+                self._close(StatusCode.OK)
+            case Failure():
+                await self._refuse(refusal(error, self._method.domain))
+            case TimeoutError() if self.deadline.expired():
+                await self._refuse(self._too_late())
+            case grpc.aio.AbortError():
+                self._close(_aborted_with(self._context.code()))
+            case Exception():
+                await self._refuse(internal(self._method.domain), error)
+            case _:
+                self._close(StatusCode.CANCELLED)
+
+    async def _refuse(self, answer: Refusal, error: Exception | None = None) -> None:
+        self._close(answer.code, answer, error)
+        await self._context.abort(answer.code, answer.message, (*self._trailers.items(), *answer.trailers))
+
+    def _too_late(self) -> Refusal:
+        message = f"no deadline was given and {self._method.deadline_seconds:g} s have passed"
+        return plain_refusal(StatusCode.DEADLINE_EXCEEDED, reasons.DEADLINE_EXCEEDED, message, self._method.domain)
+
+    def _close(self, code: StatusCode, answer: Refusal | None = None, error: Exception | None = None) -> None:
+        seconds = perf_counter() - self._started
+        self._method.meter.end(code, seconds)
+        about: dict[str, object] = {
+            "code": code.name,
+            "ms": round(seconds * 1_000, 3),
+            "actor": self._actor.name,
+            "authenticated": self._actor.authenticated,
+            **{key.replace("-", "_"): value for key, value in self._trailers.items() if key != call.REQUEST_ID_KEY},
+        }
+        if answer is not None:
+            about |= {"reason": answer.reason, "message": answer.message}
+        logs.log_fields("call", about, level=_level(code, quiet=self._method.quiet), error=error)
+
+
+def _aborted_with(code: StatusCode | int) -> StatusCode:
+    """Return the code of an abort: gRPC gives back what the use case gave it, the enum or its number."""
+    return code if isinstance(code, StatusCode) else _CODES.get(code, StatusCode.UNKNOWN)
+
+
+def _level(code: StatusCode, *, quiet: bool) -> int:
+    if code is StatusCode.INTERNAL:
+        return logs.ERROR
+    if code is StatusCode.UNAVAILABLE:
+        return logs.WARNING
+    return logs.DEBUG if quiet else logs.INFO
+
+
+def _as_it_is(message: Any) -> Any:  # noqa: ANN401 - a method registered without messages deals in bytes
+    return message

@@ -1,0 +1,12 @@
+"""The reasons `kernel` itself answers with; every service's `ErrorReason` enum has a value for each."""
+
+from typing import Final
+
+INVALID_REQUEST: Final = "INVALID_REQUEST"
+MALFORMED_REQUEST: Final = "MALFORMED_REQUEST"
+RIGHT_MISSING: Final = "RIGHT_MISSING"
+DEADLINE_EXCEEDED: Final = "DEADLINE_EXCEEDED"
+INTERNAL: Final = "INTERNAL"
+TOO_MANY_WATCHERS: Final = "TOO_MANY_WATCHERS"
+
+ALL: Final = (INVALID_REQUEST, MALFORMED_REQUEST, RIGHT_MISSING, DEADLINE_EXCEEDED, INTERNAL, TOO_MANY_WATCHERS)

@@ -1,0 +1,219 @@
+"""The gRPC server of both services: limits, identity, health, reflection, and a drain that loses no call.
+
+Usage, from a service's `app`:
+
+    server = RpcServer(domain="trade.interlock", rights=RIGHTS)
+    server.add(add_TradeServiceServicer_to_server, trade)
+    port = await server.start("127.0.0.1:50052")
+    server.health.set("trade.ready", True)
+    …
+    await server.drain()
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]  # the packages have no stubs
+from grpc_reflection.v1alpha import reflection_pb2  # type: ignore[import-untyped]
+from grpc_reflection.v1alpha._async import ReflectionServicer  # type: ignore[import-untyped]
+
+from kernel import logs
+from kernel.rpc import health
+from kernel.rpc.actor import OPEN
+from kernel.rpc.interceptor import DEFAULT_DEADLINE_SECONDS, Handler, Interceptor
+
+Servicer = TypeVar("Servicer")
+Handlers = Mapping[str, Handler]
+
+REFLECTION_SERVICES: Final = ("grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection")
+"""grpcurl 1.8 speaks v1alpha, newer tools ask for v1 first; the messages are the same on the wire."""
+
+KERNEL_RIGHTS: Final = {
+    f"/{health.SERVICE}/Check": OPEN,
+    f"/{health.SERVICE}/Watch": OPEN,
+    **{f"/{name}/ServerReflectionInfo": OPEN for name in REFLECTION_SERVICES},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one server takes on. A call over `concurrent_rpcs` is answered RESOURCE_EXHAUSTED at once.
+
+    `concurrent_streams` (per connection) is not lower: a stream over it is refused with UNAVAILABLE, which clients
+    send again by themselves.
+    """
+
+    receive_bytes: int = 16 * 1024
+    send_bytes: int = 4 * 1024 * 1024
+    metadata_bytes: int = 8 * 1024
+    concurrent_rpcs: int = 256
+    concurrent_streams: int = 256
+    connection_age_seconds: float = 300.0
+    connection_age_grace_seconds: float = 60.0
+    keepalive_seconds: float = 60.0
+    keepalive_timeout_seconds: float = 20.0
+    least_ping_interval_seconds: float = 10.0
+    ping_strikes: int = 2
+    deadline_seconds: float = DEFAULT_DEADLINE_SECONDS
+    drain_notice_seconds: float = 0.5
+    drain_grace_seconds: float = 15.0
+
+
+class ServerRefusal(Exception):  # noqa: N818 - it refuses to start
+    """The server cannot be built or started as asked; the message says what to change."""
+
+
+class RpcServer:
+    """One server on one address. Build it inside the running event loop."""
+
+    def __init__(
+        self,
+        *,
+        domain: str,
+        rights: Mapping[str, str],
+        limits: Limits | None = None,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
+        """Take the name for ErrorInfo and the right per "/package.Service/Method" (`OPEN` for none)."""
+        self.health = health.Health()
+        self._limits = limits or Limits()
+        self._credentials = credentials
+        self._rights = {**rights, **KERNEL_RIGHTS}
+        self._interceptor = Interceptor(domain, self._rights, self._limits.deadline_seconds)
+        self._services: dict[str, Handlers] = {}
+        self._server = grpc.aio.server(
+            options=_options(self._limits), maximum_concurrent_rpcs=self._limits.concurrent_rpcs
+        )
+
+    def add(self, register: Callable[[Servicer, Any], None], servicer: Servicer) -> None:
+        """Register a service by its generated `add_…_to_server`; its health name turns SERVING at `start`.
+
+        Raises:
+            ServerRefusal: a method has no entry in the table of rights.
+        """
+        recorded = _Recorder()
+        register(servicer, recorded)
+        for name, handlers in recorded.services.items():
+            self._add(name, handlers)
+
+    async def start(self, address: str) -> int:
+        """Bind, serve, and return the port. `address` is "host:port", "[::1]:port"; port 0 lets the system choose.
+
+        Raises:
+            ServerRefusal: plaintext off loopback, an address taken or malformed, a right for no method.
+        """
+        self._add_own()
+        self._refuse_rights_for_nothing()
+        port = self._bind(address)
+        await self._server.start()
+        for name in self._services:
+            self.health.set(name, serving=True)
+        logs.log("serving", address=address, port=port, tls=self._credentials is not None)
+        return port
+
+    async def drain(self) -> None:
+        """Stop without losing a call: NOT_SERVING, time to notice it, no new call, a grace, then cancel the rest."""
+        self.health.drain()
+        await asyncio.sleep(self._limits.drain_notice_seconds)
+        await self._server.stop(self._limits.drain_grace_seconds)
+        logs.log("stopped_serving")
+
+    def _add(self, name: str, handlers: Handlers) -> None:
+        missing = [method for method in handlers if f"/{name}/{method}" not in self._rights]
+        if missing:
+            message = f"{name}: no entry in the table of rights for {', '.join(missing)}"
+            raise ServerRefusal(message)
+        wrapped = {method: self._interceptor.wrap(f"/{name}/{method}", each) for method, each in handlers.items()}
+        self._services[name] = wrapped
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, wrapped),))
+
+    def _add_own(self) -> None:
+        self._add(health.SERVICE, _health_handlers(self.health))
+        names = (*self._services, *REFLECTION_SERVICES)
+        for name in REFLECTION_SERVICES:
+            self._add(name, _reflection_handlers(names))
+
+    def _refuse_rights_for_nothing(self) -> None:
+        served = {f"/{name}/{method}" for name, handlers in self._services.items() for method in handlers}
+        unserved = sorted(self._rights.keys() - served)
+        if unserved:
+            message = f"the table of rights names methods that are not served: {', '.join(unserved)}"
+            raise ServerRefusal(message)
+
+    def _bind(self, address: str) -> int:
+        if self._credentials is None:
+            _require_loopback(address)
+        try:
+            if self._credentials is None:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, self._credentials)
+        except RuntimeError:
+            message = f"cannot listen on {address}: the address is taken or not of this machine"
+            raise ServerRefusal(message) from None
+
+
+class _Recorder:
+    """Stands where generated code expects a server, and keeps what it registers."""
+
+    def __init__(self) -> None:
+        self.services: dict[str, Handlers] = {}
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Ignore the older of the two ways in which generated code registers the same methods."""
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Handlers) -> None:
+        """Keep the methods of a service."""
+        self.services[service_name] = method_handlers
+
+
+def _require_loopback(address: str) -> None:
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        message = f"{address}: plaintext is served on a loopback address only (127.0.0.1, [::1]); give TLS credentials"
+        raise ServerRefusal(message)
+
+
+def _health_handlers(states: health.Health) -> Handlers:
+    request, response = health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse
+    return {
+        "Check": grpc.unary_unary_rpc_method_handler(states.check, request.FromString, response.SerializeToString),
+        "Watch": grpc.unary_stream_rpc_method_handler(states.watch, request.FromString, response.SerializeToString),
+    }
+
+
+def _reflection_handlers(names: tuple[str, ...]) -> Handlers:
+    request, response = reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse
+    stream = ReflectionServicer(names).ServerReflectionInfo
+    return {
+        "ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(
+            stream, request.FromString, response.SerializeToString
+        )
+    }
+
+
+def _options(limits: Limits) -> list[tuple[str, int]]:
+    """Name each limit as gRPC does: https://grpc.github.io/grpc/core/group__grpc__arg__keys.html."""
+    return [
+        # Without it a second process binds the same port and takes every other connection.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", limits.receive_bytes),
+        ("grpc.max_send_message_length", limits.send_bytes),
+        ("grpc.max_metadata_size", limits.metadata_bytes),
+        ("grpc.absolute_max_metadata_size", limits.metadata_bytes * 2),
+        ("grpc.max_concurrent_streams", limits.concurrent_streams),
+        ("grpc.max_connection_age_ms", round(limits.connection_age_seconds * 1_000)),
+        ("grpc.max_connection_age_grace_ms", round(limits.connection_age_grace_seconds * 1_000)),
+        ("grpc.keepalive_time_ms", round(limits.keepalive_seconds * 1_000)),
+        ("grpc.keepalive_timeout_ms", round(limits.keepalive_timeout_seconds * 1_000)),
+        ("grpc.http2.min_ping_interval_without_data_ms", round(limits.least_ping_interval_seconds * 1_000)),
+        ("grpc.http2.max_ping_strikes", limits.ping_strikes),
+    ]

@@ -11,7 +11,6 @@ Usage, from a service's `app`:
 """
 
 import asyncio
-import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -23,6 +22,7 @@ from grpc_reflection.v1alpha import reflection_pb2  # type: ignore[import-untype
 from grpc_reflection.v1alpha._async import ReflectionServicer  # type: ignore[import-untyped]
 
 from kernel import logs
+from kernel.environment import is_loopback
 from kernel.rpc import health
 from kernel.rpc.actor import OPEN
 from kernel.rpc.interceptor import DEFAULT_DEADLINE_SECONDS, Handler, Interceptor
@@ -172,12 +172,7 @@ class _Recorder:
 
 
 def _require_loopback(address: str) -> None:
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not is_loopback(address):
         message = f"{address}: plaintext is served on a loopback address only (127.0.0.1, [::1]); give TLS credentials"
         raise ServerRefusal(message)
 

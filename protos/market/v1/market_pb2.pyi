@@ -5,8 +5,8 @@ What the market looks like, read from the exchange without the right to trade.
 
 Conventions. Money, prices and quantities are decimal strings in plain notation, never floats and never with an
 exponent. Moments are timestamps in UTC. Every answer says how old it is: see Freshness. Every error carries a
-google.rpc.ErrorInfo whose reason is the name of an ErrorReason value without its ERROR_REASON_ prefix, and whose
-domain is "market.v1".
+google.rpc.ErrorInfo whose domain is "market.interlock" and whose reason is the name of an ErrorReason value without
+the prefix ERROR_REASON_, such as "TOO_OLD".
 """
 
 from collections import abc as _abc
@@ -263,7 +263,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: the request breaks a rule of its message; a google.rpc.BadRequest names every wrong field. No
     metadata.
     """
-    ERROR_REASON_INVALID_PAGE_TOKEN: _ErrorReason.ValueType  # 2
+    ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 2
     """INVALID_ARGUMENT: `page_token` is not one of ours, or was given for other filters. No metadata."""
     ERROR_REASON_MARKET_UNKNOWN: _ErrorReason.ValueType  # 3
     """NOT_FOUND: the exchange has no such market. Metadata: `market`, "NOPE-EUR"."""
@@ -297,11 +297,19 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE with RetryInfo: the exchange refused a question of ours for a reason that should not occur. Metadata:
     `exchange_code`, "203".
     """
+    ERROR_REASON_RIGHT_MISSING: _ErrorReason.ValueType  # 13
+    """PERMISSION_DENIED: the caller lacks the right. Metadata: `right`, "read"."""
+    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 14
+    """DEADLINE_EXCEEDED: the call took longer than its deadline. No metadata."""
+    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 15
+    """INTERNAL: a defect of this service; its log has it under the request id in the trailers. No metadata."""
+    ERROR_REASON_MALFORMED_REQUEST: _ErrorReason.ValueType  # 16
+    """INVALID_ARGUMENT: the bytes sent are not a message of the method's type. No metadata."""
+    ERROR_REASON_TOO_MANY_WATCHERS: _ErrorReason.ValueType  # 17
+    """RESOURCE_EXHAUSTED with RetryInfo: too many streams are watching the service's health. No metadata."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """ErrorReason is why a call failed; a caller may branch on it. In google.rpc.ErrorInfo the prefix ERROR_REASON_ is
-    left out.
-    """
+    """ErrorReason is why a call failed; a caller may branch on it."""
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
@@ -309,7 +317,7 @@ ERROR_REASON_INVALID_REQUEST: ErrorReason.ValueType  # 1
 """INVALID_ARGUMENT: the request breaks a rule of its message; a google.rpc.BadRequest names every wrong field. No
 metadata.
 """
-ERROR_REASON_INVALID_PAGE_TOKEN: ErrorReason.ValueType  # 2
+ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 2
 """INVALID_ARGUMENT: `page_token` is not one of ours, or was given for other filters. No metadata."""
 ERROR_REASON_MARKET_UNKNOWN: ErrorReason.ValueType  # 3
 """NOT_FOUND: the exchange has no such market. Metadata: `market`, "NOPE-EUR"."""
@@ -343,6 +351,16 @@ ERROR_REASON_EXCHANGE_REFUSED: ErrorReason.ValueType  # 12
 """UNAVAILABLE with RetryInfo: the exchange refused a question of ours for a reason that should not occur. Metadata:
 `exchange_code`, "203".
 """
+ERROR_REASON_RIGHT_MISSING: ErrorReason.ValueType  # 13
+"""PERMISSION_DENIED: the caller lacks the right. Metadata: `right`, "read"."""
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 14
+"""DEADLINE_EXCEEDED: the call took longer than its deadline. No metadata."""
+ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
+"""INTERNAL: a defect of this service; its log has it under the request id in the trailers. No metadata."""
+ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 16
+"""INVALID_ARGUMENT: the bytes sent are not a message of the method's type. No metadata."""
+ERROR_REASON_TOO_MANY_WATCHERS: ErrorReason.ValueType  # 17
+"""RESOURCE_EXHAUSTED with RetryInfo: too many streams are watching the service's health. No metadata."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -422,9 +440,9 @@ class Market(_message.Message):
     min_quote_amount: _builtins.str
     """Least value of an order, in the quote asset: "5.00". Both minimums apply."""
     max_base_amount: _builtins.str
-    """Largest amount of an order, in the base asset: "1000000000"."""
+    """Largest amount of an order, in the base asset: "1000000000". Absent: the exchange names none."""
     max_quote_amount: _builtins.str
-    """Largest value of an order, in the quote asset: "1000000000"."""
+    """Largest value of an order, in the quote asset: "1000000000". Absent: the exchange names none."""
     max_open_orders: _builtins.int
     """How many orders the account may have open in this market: 400. Absent: the exchange names no limit."""
     fee_category: _builtins.str
@@ -445,19 +463,28 @@ class Market(_message.Message):
         notional_decimals: _builtins.int = ...,
         min_base_amount: _builtins.str = ...,
         min_quote_amount: _builtins.str = ...,
-        max_base_amount: _builtins.str = ...,
-        max_quote_amount: _builtins.str = ...,
+        max_base_amount: _builtins.str | None = ...,
+        max_quote_amount: _builtins.str | None = ...,
         max_open_orders: _builtins.int | None = ...,
         order_types: _abc.Iterable[Global___OrderType.ValueType] | None = ...,
         fee_category: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_open_orders", b"_max_open_orders", "max_open_orders", b"max_open_orders"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_base_amount", b"_max_base_amount", "_max_open_orders", b"_max_open_orders", "_max_quote_amount", b"_max_quote_amount", "max_base_amount", b"max_base_amount", "max_open_orders", b"max_open_orders", "max_quote_amount", b"max_quote_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_open_orders", b"_max_open_orders", "base", b"base", "fee_category", b"fee_category", "market", b"market", "max_base_amount", b"max_base_amount", "max_open_orders", b"max_open_orders", "max_quote_amount", b"max_quote_amount", "min_base_amount", b"min_base_amount", "min_quote_amount", b"min_quote_amount", "notional_decimals", b"notional_decimals", "order_types", b"order_types", "quantity_decimals", b"quantity_decimals", "quote", b"quote", "status", b"status", "tick_size", b"tick_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_base_amount", b"_max_base_amount", "_max_open_orders", b"_max_open_orders", "_max_quote_amount", b"_max_quote_amount", "base", b"base", "fee_category", b"fee_category", "market", b"market", "max_base_amount", b"max_base_amount", "max_open_orders", b"max_open_orders", "max_quote_amount", b"max_quote_amount", "min_base_amount", b"min_base_amount", "min_quote_amount", b"min_quote_amount", "notional_decimals", b"notional_decimals", "order_types", b"order_types", "quantity_decimals", b"quantity_decimals", "quote", b"quote", "status", b"status", "tick_size", b"tick_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_base_amount: _TypeAlias = _typing.Literal["max_base_amount"]  # noqa: Y015
+    _WhichOneofArgType__max_base_amount: _TypeAlias = _typing.Literal["_max_base_amount", b"_max_base_amount"]  # noqa: Y015
     _WhichOneofReturnType__max_open_orders: _TypeAlias = _typing.Literal["max_open_orders"]  # noqa: Y015
     _WhichOneofArgType__max_open_orders: _TypeAlias = _typing.Literal["_max_open_orders", b"_max_open_orders"]  # noqa: Y015
+    _WhichOneofReturnType__max_quote_amount: _TypeAlias = _typing.Literal["max_quote_amount"]  # noqa: Y015
+    _WhichOneofArgType__max_quote_amount: _TypeAlias = _typing.Literal["_max_quote_amount", b"_max_quote_amount"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_base_amount) -> _WhichOneofReturnType__max_base_amount | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_open_orders) -> _WhichOneofReturnType__max_open_orders | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_quote_amount) -> _WhichOneofReturnType__max_quote_amount | None: ...
 
 Global___Market: _TypeAlias = Market  # noqa: Y015
 
@@ -1171,15 +1198,15 @@ class Candle(_message.Message):
     state: Global___CandleState.ValueType
     """Whether the values are final, unfinished or missing."""
     open: _builtins.str
-    """Price of the first trade, in the quote asset. Absent in a gap."""
+    """Price of the first trade, in the quote asset. Absent in a gap, and while nothing was traded in an unfinished interval."""
     high: _builtins.str
-    """Highest price, in the quote asset. Absent in a gap."""
+    """Highest price, in the quote asset. Absent in a gap, and while nothing was traded in an unfinished interval."""
     low: _builtins.str
-    """Lowest price, in the quote asset. Absent in a gap."""
+    """Lowest price, in the quote asset. Absent in a gap, and while nothing was traded in an unfinished interval."""
     close: _builtins.str
-    """Price of the last trade, in the quote asset. Absent in a gap."""
+    """Price of the last trade, in the quote asset. Absent in a gap, and while nothing was traded in an unfinished interval."""
     volume: _builtins.str
-    """Amount traded, in the base asset. Absent in a gap."""
+    """Amount traded, in the base asset. Absent in a gap, and while nothing was traded in an unfinished interval."""
     @_builtins.property
     def open_time(self) -> _timestamp_pb2.Timestamp:
         """Start of the interval, by the exchange's clock."""

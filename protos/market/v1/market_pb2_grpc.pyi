@@ -5,8 +5,8 @@ What the market looks like, read from the exchange without the right to trade.
 
 Conventions. Money, prices and quantities are decimal strings in plain notation, never floats and never with an
 exponent. Moments are timestamps in UTC. Every answer says how old it is: see Freshness. Every error carries a
-google.rpc.ErrorInfo whose reason is the name of an ErrorReason value without its ERROR_REASON_ prefix, and whose
-domain is "market.v1".
+google.rpc.ErrorInfo whose domain is "market.interlock" and whose reason is the name of an ErrorReason value without
+the prefix ERROR_REASON_, such as "TOO_OLD".
 """
 
 from collections import abc as _abc

@@ -1,0 +1,57 @@
+"""Decides what an order book is worth: which request answers, how deep, and whether it is fit to price by.
+
+Called by `rpc` for GetOrderBook, which every execution asks that needs a quote.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final
+
+from bitvavo.wire import Book
+from market_service.catalogue import Catalogue
+from market_service.kept import Kept
+from market_service.kinds import BOOKS, DEEP_BOOKS
+from market_service.model import Answer, Quality
+from market_service.ports import Exchange
+
+DEFAULT_DEPTH: Final = 50
+MAX_DEPTH: Final = 1000
+
+
+class Books:
+    """Order books in two depths, so that however callers choose, a market has two requests and not a thousand."""
+
+    def __init__(self, exchange: Exchange, catalogue: Catalogue) -> None:
+        """Read from `exchange`."""
+        self._catalogue = catalogue
+        self._shallow: Kept[str, Book] = Kept(BOOKS, _asking(exchange, DEFAULT_DEPTH))
+        self._deep: Kept[str, Book] = Kept(DEEP_BOOKS, _asking(exchange, MAX_DEPTH))
+
+    async def book(self, market: str, depth: int, max_age_seconds: float | None = None) -> Answer[Book]:
+        """Return the book of `market`, at least `depth` levels a side where the market has them.
+
+        Its quality is GOOD only when both sides are there and do not cross.
+
+        Raises:
+            NotFound: the exchange has no such market.
+        """
+        await self._catalogue.require([market])
+        kept = self._shallow if depth <= DEFAULT_DEPTH else self._deep
+        answer = await kept.read(market, max_age_seconds)
+        if answer.freshness.quality is Quality.GOOD and not sound(answer.value):
+            return Answer(answer.value, replace(answer.freshness, quality=Quality.RESYNCING))
+        return answer
+
+    async def close(self) -> None:
+        """End the requests under way."""
+        await asyncio.gather(self._shallow.close(), self._deep.close())
+
+
+def sound(book: Book) -> bool:
+    """Say whether both sides are there and the best bid is below the best ask."""
+    return bool(book.bids) and bool(book.asks) and book.bids[0].price < book.asks[0].price
+
+
+def _asking(exchange: Exchange, depth: int) -> Callable[[str], Awaitable[Book]]:
+    return lambda market: exchange.book(market, depth)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from decimal import localcontext
 from typing import Final
 
-from policy.catalogue import ALWAYS_JUDGED
 from policy.history import is_exit
 from policy.model import (
     Decision,

@@ -46,7 +46,7 @@ def declared(cls: type) -> tuple[Declared, ...]:
 def plain(value: Any) -> dict[str, Tree]:  # noqa: ANN401 - any class with declared fields
     """Return the plain form of an instance: one spelling for each value, absent fields left out."""
     tree: dict[str, Tree] = {}
-    for one in declared(type(value)):
+    for one in declared(value.__class__):
         part = getattr(value, one.name)
         if part is not None:
             tree[one.name] = _plain_part(one, part)

@@ -43,21 +43,31 @@ def misfits(terms: Terms, rules: MarketRules) -> tuple[Misfit, ...]:
 
     The counter value of a market order is not known beforehand, so only the number it states is bounded.
     """
-    price, amount, quote_amount = terms.price, terms.amount, terms.quote_amount
     if terms.order_type is OrderType.LIMIT:
-        if price is None or amount is None or quote_amount is not None:
-            return (_incomplete("a LIMIT order has an amount and a price"),)
-        value = EXACT.multiply(amount, price)
-        return (*_price(price, rules), *_amount(amount, rules), *_bounds("value", value, rules.min_quote, rules.max_quote))
-    if price is not None:
+        return _limit_order(terms, rules)
+    if terms.price is not None:
         return (_incomplete("a MARKET order has no price"),)
-    if terms.side is Side.BUY:
-        if quote_amount is None or amount is not None:
-            return (_incomplete("a MARKET BUY has a quote_amount alone"),)
-        return _quote_amount(quote_amount, rules)
-    if amount is None or quote_amount is not None:
+    return _market_buy(terms, rules) if terms.side is Side.BUY else _market_sell(terms, rules)
+
+
+def _limit_order(terms: Terms, rules: MarketRules) -> tuple[Misfit, ...]:
+    price, amount = terms.price, terms.amount
+    if price is None or amount is None or terms.quote_amount is not None:
+        return (_incomplete("a LIMIT order has an amount and a price"),)
+    value = EXACT.multiply(amount, price)
+    return (*_price(price, rules), *_amount(amount, rules), *_bounds("value", value, rules.min_quote, rules.max_quote))
+
+
+def _market_buy(terms: Terms, rules: MarketRules) -> tuple[Misfit, ...]:
+    if terms.quote_amount is None or terms.amount is not None:
+        return (_incomplete("a MARKET BUY has a quote_amount alone"),)
+    return _quote_amount(terms.quote_amount, rules)
+
+
+def _market_sell(terms: Terms, rules: MarketRules) -> tuple[Misfit, ...]:
+    if terms.amount is None or terms.quote_amount is not None:
         return (_incomplete("a MARKET SELL has an amount alone"),)
-    return _amount(amount, rules)
+    return _amount(terms.amount, rules)
 
 
 def _price(price: Decimal, rules: MarketRules) -> tuple[Misfit, ...]:
@@ -99,9 +109,7 @@ def _decimals(what: str, number: Decimal, decimals: int) -> tuple[Misfit, ...]:
     return (Misfit(TOO_MANY_DECIMALS, show_number(number), limit, message),)
 
 
-def _bounds(
-    what: str, number: Decimal, low: Decimal, high: Decimal, step: Decimal | None = None
-) -> tuple[Misfit, ...]:
+def _bounds(what: str, number: Decimal, low: Decimal, high: Decimal, step: Decimal | None = None) -> tuple[Misfit, ...]:
     if number < low:
         nearest = low if step is None else _up(low, step)
         return (_out(BELOW_MINIMUM, what, number, low, f"the minimum is {show_number(low)}", nearest),)
@@ -111,7 +119,7 @@ def _bounds(
     return ()
 
 
-def _out(code: str, what: str, number: Decimal, limit: Decimal, why: str, nearest: Decimal) -> Misfit:  # noqa: PLR0913
+def _out(code: str, what: str, number: Decimal, limit: Decimal, why: str, nearest: Decimal) -> Misfit:
     message = f"{what}: {why}; nearest legal value {show_shortest(nearest)}"
     return Misfit(code, show_number(number), show_number(limit), message)
 

@@ -212,7 +212,7 @@ MARKET: Final = Text(r"[A-Z0-9]{1,20}-[A-Z0-9]{2,10}", "a market such as BTC-EUR
 CURRENCY: Final = Text(r"[A-Z0-9]{2,10}", "a currency such as EUR")
 NAME: Final = Text(r"[a-z][a-z0-9_-]{0,62}", "a name in lower case letters, digits, _ and -, at most 63 long")
 USER: Final = Text(
-    r"[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}", "a user id, at most 128 long (a policy for everybody is \"*\" alone)"
+    r"[a-z0-9][a-z0-9._-]{0,62}", 'a user id in lower case, at most 63 long (a policy for everybody says "*" alone)'
 )
 REASON: Final = Text(
     rf"(?=.*\S)[^\x00-\x1f\x7f]{{1,{MAX_REASON_CHARACTERS}}}",

@@ -217,7 +217,7 @@ class Facts:
 class VerdictOutcome(StrEnum):
     """What one rule said. ERROR is not a denial by the rule, yet it denies."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105 - no password
     DENY = "DENY"
     ERROR = "ERROR"
 

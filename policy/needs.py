@@ -37,7 +37,9 @@ def facts_needed(policy: Policy | PolicyMissing, terms: Terms) -> Needs:
 
 def _quote_needs(policy: Policy, terms: Terms) -> tuple[tuple[int, timedelta], ...]:
     needs = []
-    valued = policy.approval.required_above is not None or any(isinstance(rule, OrderValueRule) for rule in policy.rules)
+    valued = policy.approval.required_above is not None or any(
+        isinstance(rule, OrderValueRule) for rule in policy.rules
+    )
     if valued and values_by_quote(terms):
         needs.append((TOP_LEVELS, MAX_QUOTE_AGE))
     depth = WALK_LEVELS if terms.order_type is OrderType.MARKET else TOP_LEVELS

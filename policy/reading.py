@@ -1,6 +1,6 @@
 """From a tree of dicts, lists and strings to a policy, strictly: unknown, missing or misspelt denies the whole.
 
-Called with what a YAML file says (`policy/load.py`) and with the canonical form (`policy/canonical.py`). Collects
+Called with what a YAML file says (`policy/load/`) and with the canonical form (`policy/canonical.py`). Collects
 every flaw instead of stopping at the first.
 """
 
@@ -120,7 +120,7 @@ def _read_class(cls: type) -> _Read:
         try:
             return cls(**values)
         except ValueError as error:
-            flaws.append(Flaw(path, found(node), str(error)))
+            flaws.append(Flaw(path, _pairs(node), str(error)))
             return UNREADABLE
 
     return read
@@ -178,6 +178,11 @@ def found(node: object) -> str:
     if isinstance(node, list):
         return f"a list of {len(node)} entries"
     return repr(node)[:MAX_FOUND_CHARACTERS] if node != "" else "nothing"
+
+
+def _pairs(node: object) -> str:
+    pairs = node.items() if isinstance(node, dict) else ()
+    return (", ".join(f"{key} {found(part)}" for key, part in pairs) or "nothing")[:MAX_FOUND_CHARACTERS]
 
 
 def _constant(word: str) -> tuple[_Read, str]:

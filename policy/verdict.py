@@ -37,7 +37,7 @@ def passed(rule: str, observed: str, limit: str, message: str, code: str = OK) -
     return Verdict(rule, VerdictOutcome.PASS, code, observed, limit, message)
 
 
-def denied(  # noqa: PLR0913 - a verdict has these six parts
+def denied(
     rule: str, code: str, observed: str, limit: str, message: str, next_possible_at: datetime | None = None
 ) -> Verdict:
     """Return a DENY; `next_possible_at` only where time alone helps."""

@@ -46,4 +46,6 @@ class OrderValueRule:
         if value > self.max:
             message = f"order value {shown} is above the maximum"
             return denied(self.name, ORDER_VALUE_ABOVE_MAX, shown, show_number(self.max), message)
-        return passed(self.name, shown, f"{show_number(self.min)} to {show_number(self.max)}", "order value is in bounds")
+        return passed(
+            self.name, shown, f"{show_number(self.min)} to {show_number(self.max)}", "order value is in bounds"
+        )

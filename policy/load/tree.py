@@ -2,7 +2,7 @@
 
 YAML as far as a policy needs it: one document; no aliases, anchors, tags, merges or directives; every scalar stays the
 string that was written (`ON` is a market's letters, not a truth value; `0100` is refused later, not 64); a key
-twice is refused, and so is depth over `MAX_DEPTH`. Called by `policy/load.py` only.
+twice is refused, and so is depth over `MAX_DEPTH`. Called by `policy/load/files.py` only.
 """
 
 from collections.abc import Iterator
@@ -126,4 +126,4 @@ class TreeReader:
 
 
 def _line(event: Event) -> int:
-    return int(event.start_mark.line) + 1
+    return event.start_mark.line + 1 if event.start_mark is not None else 1

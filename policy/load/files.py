@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from policy.load.tree import TreeError, TreeReader
 from policy.policy import Policy, PolicySet
 from policy.reading import Flaw, read_policy
-from policy.tree import TreeError, TreeReader
 
 MAX_FILE_BYTES: Final = 64 * 1024
 MAX_FILES: Final = 100

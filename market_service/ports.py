@@ -9,8 +9,8 @@ from market_service.model import Interval, Window
 class Exchange(Protocol):
     """Reading the exchange. Every method is one request and raises `kernel.errors.Failure` when there is no answer."""
 
-    async def time_ms(self) -> int:
-        """Return the exchange's clock, Unix ms."""
+    async def ping(self) -> None:
+        """Ask the exchange's clock; returning at all says that the exchange answers."""
 
     async def markets(self) -> tuple[MarketRules, ...]:
         """Return every market."""

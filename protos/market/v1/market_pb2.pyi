@@ -1198,15 +1198,15 @@ class Candle(_message.Message):
     state: Global___CandleState.ValueType
     """Whether the values are final, unfinished or missing."""
     open: _builtins.str
-    """Price of the first trade, in the quote asset. Absent in a gap, and while nothing was traded in an unfinished interval."""
+    """Price of the first trade, in the quote asset. Absent in a gap, or while nothing was traded yet."""
     high: _builtins.str
-    """Highest price, in the quote asset. Absent in a gap, and while nothing was traded in an unfinished interval."""
+    """Highest price, in the quote asset. Absent in a gap, or while nothing was traded yet."""
     low: _builtins.str
-    """Lowest price, in the quote asset. Absent in a gap, and while nothing was traded in an unfinished interval."""
+    """Lowest price, in the quote asset. Absent in a gap, or while nothing was traded yet."""
     close: _builtins.str
-    """Price of the last trade, in the quote asset. Absent in a gap, and while nothing was traded in an unfinished interval."""
+    """Price of the last trade, in the quote asset. Absent in a gap, or while nothing was traded yet."""
     volume: _builtins.str
-    """Amount traded, in the base asset. Absent in a gap, and while nothing was traded in an unfinished interval."""
+    """Amount traded, in the base asset. Absent in a gap, or while nothing was traded yet."""
     @_builtins.property
     def open_time(self) -> _timestamp_pb2.Timestamp:
         """Start of the interval, by the exchange's clock."""

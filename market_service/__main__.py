@@ -1,0 +1,28 @@
+"""`python -m market_service`: reads the settings, refuses to start or serves until a signal."""
+
+import os
+import sys
+
+from kernel import logs
+from kernel.environment import SettingsError
+from kernel.lifecycle import run
+from kernel.rpc.server import ServerRefusal
+from market_service.app import serve
+from market_service.settings import read_settings
+
+EXIT_REFUSED = 2
+
+
+def main() -> None:
+    """Serve; a refusal to start is one line on standard error and exit code 2."""
+    logs.configure()
+    try:
+        settings = read_settings(os.environ)
+        run(lambda stop: serve(settings, stop))
+    except (SettingsError, ServerRefusal, OSError) as refusal:
+        print("market_service does not start:", " ".join(str(refusal).split()), file=sys.stderr)  # noqa: T201
+        sys.exit(EXIT_REFUSED)
+
+
+if __name__ == "__main__":
+    main()

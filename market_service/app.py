@@ -1,0 +1,121 @@
+"""Names every real part of market_service and joins them; `__main__` runs it."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+import httpx
+import orjson
+
+from bitvavo.client import wall_clock_ms
+from bitvavo.clock import ExchangeClock
+from bitvavo.endpoints import MARKET_ENDPOINTS
+from bitvavo.market_client import MarketClient
+from bitvavo.signing import Credentials
+from bitvavo.transport import open_client
+from kernel import logs
+from kernel.environment import SettingsError
+from kernel.lifecycle import Loops
+from kernel.rpc.server import Limits, RpcServer
+from kernel.telemetry import serve_metrics
+from market_service.account import Account
+from market_service.books import Books
+from market_service.candles import Candles
+from market_service.catalogue import Catalogue
+from market_service.exchange import BitvavoExchange, Points
+from market_service.pulse import Pulse
+from market_service.rpc import DOMAIN, RIGHTS, MarketRpc, UseCases
+from market_service.settings import Settings
+from market_service.tickers import Tickers
+from market_service.trades import Trades
+from protos.market.v1.market_pb2_grpc import add_MarketServiceServicer_to_server
+
+READY_NAME: Final = "market.ready"
+LIMITS: Final = Limits(concurrent_rpcs=2048, concurrent_streams=1024)
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set, then drain.
+
+    Raises:
+        SettingsError: the exchange's URL is not one we may talk to.
+        ServerRefusal, OSError: an address cannot be listened on.
+    """
+    async with _open(settings.rest_url) as http:
+        exchange = _exchange(settings, http)
+        use_cases = build(exchange)
+        server = RpcServer(domain=DOMAIN, rights=RIGHTS, limits=LIMITS)
+        server.add(add_MarketServiceServicer_to_server, MarketRpc(use_cases))
+        server.health.set(READY_NAME, serving=False)
+        pulse = Pulse(exchange, lambda ready: server.health.set(READY_NAME, ready))
+        async with Loops() as loops:
+            loops.start("pulse", pulse.run)
+            await _announce(settings, server)
+            await stop.wait()
+            await server.drain()
+        await close(use_cases)
+
+
+def build(exchange: BitvavoExchange) -> UseCases:
+    """Join the use cases to one exchange."""
+    catalogue = Catalogue(exchange)
+    return UseCases(
+        catalogue=catalogue,
+        tickers=Tickers(exchange, catalogue),
+        books=Books(exchange, catalogue),
+        trades=Trades(exchange, catalogue),
+        candles=Candles(exchange, catalogue, exchange),
+        account=Account(exchange, catalogue),
+    )
+
+
+async def close(use_cases: UseCases) -> None:
+    """End every request under way; nobody waits for one any more."""
+    await asyncio.gather(
+        use_cases.tickers.close(),
+        use_cases.books.close(),
+        use_cases.trades.close(),
+        use_cases.candles.close(),
+        use_cases.account.close(),
+        use_cases.catalogue.close(),
+    )
+
+
+def _open(rest_url: str) -> httpx.AsyncClient:
+    try:
+        return open_client(rest_url, MARKET_ENDPOINTS)
+    except ValueError as error:
+        raise SettingsError(f"settings refused:\n  BITVAVO_REST_URL: {error}") from None
+
+
+def _exchange(settings: Settings, http: httpx.AsyncClient) -> BitvavoExchange:
+    key = settings.readonly_key
+    points, clock = Points(), ExchangeClock(time.monotonic)
+
+    def now_ms() -> int:
+        known = exchange.exchange_ms()
+        return wall_clock_ms() if known is None else known
+
+    client = MarketClient(
+        http, Credentials(key.key, key.secret) if key else None, now_ms=now_ms, observe=points.observe
+    )
+    exchange = BitvavoExchange(client, points, clock, has_key=key is not None)
+    return exchange
+
+
+async def _announce(settings: Settings, server: RpcServer) -> None:
+    host, _, port = settings.metrics_listen.rpartition(":")
+    metrics = serve_metrics(host.strip("[]"), int(port))
+    grpc = await server.start(settings.listen)
+    logs.log("ready", grpc=grpc, metrics=metrics, readonly_key=settings.readonly_key is not None)
+    if settings.ready_file is not None:
+        await asyncio.to_thread(_write_whole, settings.ready_file, orjson.dumps({"grpc": grpc, "metrics": metrics}))
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    # Whoever waits for the file must never read half of it.
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)

@@ -1,5 +1,6 @@
 """`python -m market_service`: reads the settings, refuses to start or serves until a signal."""
 
+import asyncio
 import os
 import sys
 
@@ -11,6 +12,7 @@ from market_service.app import serve
 from market_service.settings import read_settings
 
 EXIT_REFUSED = 2
+EXIT_CUT_SHORT = 1
 
 
 def main() -> None:
@@ -20,8 +22,12 @@ def main() -> None:
         settings = read_settings(os.environ)
         run(lambda stop: serve(settings, stop))
     except (SettingsError, ServerRefusal, OSError) as refusal:
-        print("market_service does not start:", " ".join(str(refusal).split()), file=sys.stderr)  # noqa: T201
+        line = "; ".join(str(refusal).removeprefix("settings refused:\n  ").split("\n  "))
+        print("market_service does not start:", line, file=sys.stderr)  # noqa: T201 - there is no service yet to log
         sys.exit(EXIT_REFUSED)
+    except asyncio.CancelledError:
+        logs.log("stopped_by_second_signal", level=logs.WARNING)
+        sys.exit(EXIT_CUT_SHORT)
 
 
 if __name__ == "__main__":

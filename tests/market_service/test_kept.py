@@ -1,0 +1,170 @@
+"""Answering from memory, from the request under way, or from a new one."""
+
+import asyncio
+
+import pytest
+
+from kernel.errors import NotNow, Unavailable
+from market_service.kept import Kept, Kind
+from market_service.model import Quality
+from tests.market_service.fake_exchange import Ticking
+
+KIND = Kind("test", fresh_seconds=1.0, pause_seconds=0.5, max_keys=3)
+DOWN = Unavailable("EXCHANGE_UNAVAILABLE", "down")
+
+
+class Asked:
+    """A source that counts; each request takes `takes_seconds` of the clock given."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.count = 0
+        self.takes_seconds = 0.0
+        self.failure = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, key):
+        self.count += 1
+        number = self.count
+        await self.gate.wait()
+        self.clock.now += self.takes_seconds
+        if self.failure:
+            raise self.failure
+        return f"{key}{number}"
+
+
+@pytest.fixture
+def clock():
+    return Ticking()
+
+
+@pytest.fixture
+async def asked(clock):
+    return Asked(clock)
+
+
+@pytest.fixture
+def kept(asked, clock):
+    return Kept(KIND, asked, clock)
+
+
+async def test_a_hundred_callers_at_once_make_one_request(kept, asked):
+    answers = await asyncio.gather(*(kept.read("a") for _ in range(100)))
+    assert {answer.value for answer in answers} == {"a1"}
+    assert asked.count == 1
+
+
+@pytest.mark.parametrize(("later", "count"), [(0.999, 1), (1.0, 1), (1.001, 2)])
+async def test_an_answer_is_repeated_until_it_is_no_longer_fresh(kept, asked, clock, later, count):
+    await kept.read("a")
+    clock.now += later
+    assert (await kept.read("a")).freshness.quality is Quality.GOOD
+    assert asked.count == count
+
+
+async def test_the_age_runs_from_when_the_request_left(kept, asked, clock):
+    asked.takes_seconds = 0.25
+    assert (await kept.read("a")).freshness.age_seconds == 0.25
+    clock.now += 0.5
+    assert (await kept.read("a")).freshness.age_seconds == 0.75
+
+
+async def test_a_younger_answer_than_kept_is_asked_for_again(kept, asked, clock):
+    await kept.read("a")
+    clock.now += 0.6
+    assert (await kept.read("a", 0.5)).value == "a2"
+
+
+async def test_nobody_can_make_us_ask_more_often_than_the_pause(kept, asked, clock):
+    await kept.read("a")
+    clock.now += 0.4
+    with pytest.raises(NotNow) as refused:
+        await kept.read("a", 0.1)
+    assert refused.value.reason == "TOO_OLD"
+    assert refused.value.metadata == {"age_ms": "400", "max_age_ms": "100"}
+    assert asked.count == 1
+
+
+async def test_failures_are_not_asked_again_before_the_pause_either(kept, asked, clock):
+    asked.failure = DOWN
+    for _ in range(10):
+        with pytest.raises(Unavailable):
+            await kept.read("a")
+    assert asked.count == 1
+    asked.failure = None
+    clock.now += 0.5
+    assert (await kept.read("a")).value == "a2"
+
+
+@pytest.mark.parametrize(("max_age", "served"), [(5.0, True), (None, False), (1.9, False)])
+async def test_when_the_exchange_is_down_an_old_answer_is_served_as_stale_to_who_admits_it(
+    kept, asked, clock, max_age, served
+):
+    await kept.read("a")
+    clock.now += 2.0
+    asked.failure = DOWN
+    if not served:
+        with pytest.raises(Unavailable):
+            await kept.read("a", max_age)
+        return
+    answer = await kept.read("a", max_age)
+    assert (answer.value, answer.freshness.quality, answer.freshness.age_seconds) == ("a1", Quality.STALE, 2.0)
+    assert asked.count == 2
+
+
+async def test_an_answer_that_took_longer_than_allowed_is_too_old(kept, asked):
+    asked.takes_seconds = 1.5
+    with pytest.raises(NotNow) as refused:
+        await kept.read("a")
+    assert refused.value.metadata["age_ms"] == "1500"
+    assert asked.count == 2
+
+
+async def test_a_caller_that_joins_an_old_request_gets_one_of_its_own(kept, asked, clock):
+    asked.gate.clear()
+    first = asyncio.create_task(kept.read("a", 60.0))
+    await until(lambda: asked.count == 1)
+    clock.now += 3.0
+    second = asyncio.create_task(kept.read("a"))
+    await asyncio.sleep(0)
+    asked.gate.set()
+    assert (await first).value == "a1"
+    assert (await second).value == "a2"
+
+
+async def test_a_caller_that_gives_up_does_not_end_what_others_wait_for(kept, asked):
+    asked.gate.clear()
+    impatient, patient = asyncio.create_task(kept.read("a")), asyncio.create_task(kept.read("a"))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    await asyncio.sleep(0)
+    asked.gate.set()
+    assert (await patient).value == "a1"
+    assert asked.count == 1
+
+
+async def test_only_the_keys_used_last_are_kept(kept, asked):
+    for key in ("a", "b", "c", "a", "d"):
+        await kept.read(key)
+    await kept.read("a")
+    assert asked.count == 4
+    await kept.read("b")
+    assert asked.count == 5
+
+
+async def test_closing_ends_the_requests_under_way(kept, asked):
+    asked.gate.clear()
+    waiting = asyncio.create_task(kept.read("a"))
+    await until(lambda: asked.count == 1)
+    await kept.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def until(condition):
+    for _ in range(10):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came")

@@ -1,0 +1,72 @@
+"""Runs the simulated exchange as a process: `python -m exchange_sim --port 8099`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import uvloop
+
+from exchange_sim.catalogue import STANDARD_MARKETS, open_markets
+from exchange_sim.exchange import Exchange
+from exchange_sim.market_life import MarketLife
+from exchange_sim.rate_limits import DEFAULT_POINTS_PER_MINUTE, RateLimits
+from exchange_sim.server import SimServer
+
+DEFAULT_PORT = 8099
+
+
+def main() -> None:
+    """Parse the command line and serve until SIGTERM or SIGINT."""
+    arguments = read_arguments(sys.argv[1:])
+    with suppress(KeyboardInterrupt):
+        uvloop.run(serve(arguments))
+
+
+def read_arguments(words: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="exchange_sim", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes any free port")
+    parser.add_argument("--recording", type=Path, help="start this recording's market from it")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--points-per-minute", type=int, default=DEFAULT_POINTS_PER_MINUTE)
+    parser.add_argument("--markets", type=int, default=STANDARD_MARKETS)
+    parser.add_argument("--ready-file", type=Path, help="gets the address once the exchange listens")
+    parser.add_argument("--still", action="store_true", help="no trades and no moves but those of clients")
+    return parser.parse_args(words)
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    """Open the markets, listen, say so, and wait for a signal."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    exchange = Exchange(seed=arguments.seed)
+    open_markets(exchange, arguments.markets, arguments.recording)
+    server = SimServer(exchange, RateLimits(arguments.points_per_minute))
+    port = await server.start(arguments.host, arguments.port)
+    announce(f"http://{arguments.host}:{port}", arguments.ready_file)
+    life = None if arguments.still else asyncio.create_task(MarketLife(exchange, arguments.seed).run())
+    await stopped.wait()
+    if life is not None:
+        life.cancel()
+    await server.stop()
+
+
+def announce(address: str, ready_file: Path | None) -> None:
+    """Tell on standard output, and in a file that appears whole, where the exchange listens."""
+    sys.stdout.write(f"exchange_sim listening on {address}\n")
+    sys.stdout.flush()
+    if ready_file is not None:
+        partial = ready_file.with_suffix(".partial")
+        partial.write_text(address + "\n")
+        partial.replace(ready_file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What one endpoint is: its address, price, right and parameters; and one call of it.
+
+REST finds an endpoint by method and path. The action name is the one the exchange's WebSocket uses for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exchange_sim.refusal import Refusal, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from exchange_sim.accounts import Account, ApiKey
+    from exchange_sim.exchange import Exchange
+
+# Reading orders and own trades takes both rights, as the exchange's documents of 2026 say.
+VIEW, TRADE, ORDERS = "view", "trade", "orders"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: parameters of query or body (the market of the path among them) and who calls.
+
+    `lag_ms`, when set, takes the place of the read lags of the switches.
+    """
+
+    exchange: Exchange
+    parameters: Mapping[str, object]
+    key: ApiKey | None = None
+    lag_ms: int | None = None
+
+    @property
+    def account(self) -> Account:
+        """The account of the key that signed.
+
+        Raises:
+            Refusal: 300, nobody signed.
+        """
+        if self.key is None:
+            raise Refusal(300, "Authentication is required to call this endpoint.")
+        return self.key.account
+
+    def lag(self, usual_ms: int) -> int:
+        """The read lag that holds for this call."""
+        return usual_ms if self.lag_ms is None else self.lag_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint; `weight_of_all` is its price when no market is named."""
+
+    action: str
+    method: str
+    path: str
+    run: Callable[[Call], object]
+    names: frozenset[str] = frozenset()
+    required: tuple[str, ...] = ()
+    right: str | None = None
+    weight: int = 1
+    weight_of_all: int | None = None
+
+    @property
+    def in_query(self) -> bool:
+        """Whether parameters travel in the query (GET, DELETE) or in the body."""
+        return self.method in ("GET", "DELETE")
+
+    def price(self, parameters: Mapping[str, object]) -> int:
+        """The weight points of one call."""
+        if self.weight_of_all is not None and "market" not in parameters:
+            return self.weight_of_all
+        return self.weight
+
+    def check_names(self, parameters: Mapping[str, object], unknown: str) -> None:
+        """Refuse parameters that the endpoint does not know, and the lack of those it needs.
+
+        Raises:
+            Refusal: 200 or 201 unknown in query or body, 203 missing.
+        """
+        if unknown == "refused":
+            for name in parameters:
+                if name not in self.names:
+                    raise Refusal(200 if self.in_query else 201, f"{name} parameter is not accepted.")
+        for name in self.required:
+            if name not in parameters:
+                raise missing(name)
+
+
+def check_right(endpoint: Endpoint, key: ApiKey, *, trade_only_reads: bool) -> None:
+    """Refuse a key without the right that an endpoint takes.
+
+    Raises:
+        Refusal: 310 no trade right, 311 no view right.
+    """
+    right = endpoint.right
+    if right in (TRADE, ORDERS) and "trade" not in key.rights:
+        raise Refusal(310, "This key does not allow trading actions.")
+    needs_view = right == VIEW or (right == ORDERS and not trade_only_reads)
+    if needs_view and "view" not in key.rights:
+        raise Refusal(311, "This key does not allow showing account information.")

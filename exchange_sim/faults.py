@@ -1,0 +1,185 @@
+"""Faults to inject into chosen requests, by number or by a seeded probability, each counted when it is injected.
+
+Decides which faults a request meets; the HTTP edge carries them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_DELAY_MS = 600_000
+MOST_BODY_BYTES = 64 * 1024 * 1024
+MOST_RULES = 1_000
+
+# What each fault does, and whether the request is carried out first where it is not said.
+EXECUTES: Mapping[str, bool] = {
+    "drop_request": False,
+    "drop_response": True,
+    "delay_request": True,
+    "delay_response": True,
+    "error_5xx_before": False,
+    "error_5xx_after_executing": True,
+    "error_code": False,
+    "reset_mid_body": True,
+    "html": False,
+    "ban": False,
+    "read_lag": True,
+    "redirect": False,
+    "truncated_json": True,
+    "oversized_body": True,
+    "replace_body": True,
+}
+_STATUS = {"redirect": 307, "html": 403, "replace_body": 200}
+# These codes say that the operation may have succeeded, so by default it has.
+CODES_THAT_EXECUTE = (101, 109)
+CODES = (101, 105, 107, 108, 109, 111, 112, 220, 240, 400, 419, 430)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which requests a fault is for; an empty part matches all. `contains` looks into target and body."""
+
+    method: str = ""
+    path: str = ""
+    contains: str = ""
+    key: str = ""
+
+
+@dataclass(slots=True)
+class Fault:
+    """One rule: for whom, what, how often, and how often it was."""
+
+    number: int
+    match: Match
+    fault: str
+    times: int | None = 1
+    probability: float | None = None
+    seed: int = 0
+    executes: bool = True
+    ms: int = 0
+    status: int = 503
+    code: int = 109
+    body: str = ""
+    size_bytes: int = 10 * 1024 * 1024
+    how: str = "close"
+    injected: int = 0
+    random: Random | None = None
+
+    def row(self) -> dict[str, object]:
+        """The rule as JSON, with the count of its injections."""
+        match = {name: getattr(self.match, name) for name in Match.__slots__ if getattr(self.match, name)}
+        return {
+            "id": self.number,
+            "match": match,
+            "fault": self.fault,
+            "times": self.times,
+            "probability": self.probability,
+            "seed": self.seed,
+            "executes": self.executes,
+            "injected": self.injected,
+        }
+
+
+class Faults:
+    """The rules in force, and the counts of all that were ever injected."""
+
+    def __init__(self) -> None:
+        """Start without faults."""
+        self.rules: list[Fault] = []
+        self.injected: dict[str, int] = {}
+        self._last_number = 0
+
+    def add(self, wish: Mapping[str, object]) -> Fault:
+        """Add a rule as written to `POST /_sim/faults`.
+
+        Raises:
+            ValueError: unknown fault, unknown field, or a value out of bounds.
+        """
+        if len(self.rules) >= MOST_RULES:
+            message = f"more than {MOST_RULES} fault rules"
+            raise ValueError(message)
+        fault = _read(wish, self._last_number + 1)
+        self._last_number += 1
+        self.rules.append(fault)
+        return fault
+
+    def remove(self, number: int | None) -> int:
+        """Remove one rule or all; the counts stay. Tells how many were removed."""
+        before = len(self.rules)
+        self.rules = [] if number is None else [rule for rule in self.rules if rule.number != number]
+        return before - len(self.rules)
+
+    def meeting(self, method: str, target: str, body: bytes, key: str) -> list[Fault]:
+        """The faults that this request meets now, each counted."""
+        met = [rule for rule in self.rules if _matches(rule.match, method, target, body, key) and _strikes(rule)]
+        for rule in met:
+            rule.injected += 1
+            self.injected[rule.fault] = self.injected.get(rule.fault, 0) + 1
+        return met
+
+
+def _matches(match: Match, method: str, target: str, body: bytes, key: str) -> bool:
+    return (
+        (not match.method or match.method == method)
+        and (not match.path or match.path == target.partition("?")[0])
+        and (not match.key or key.startswith(match.key))
+        and (not match.contains or match.contains in target or match.contains.encode() in body)
+    )
+
+
+def _strikes(rule: Fault) -> bool:
+    if rule.times is not None and rule.injected >= rule.times:
+        return False
+    return rule.random is None or rule.random.random() < (rule.probability or 0)
+
+
+def _read(wish: Mapping[str, object], number: int) -> Fault:
+    known = {"match", "fault", "times", "probability", "seed", "executes", "ms", "status", "code", "body"}
+    unknown = set(wish) - known - {"size_bytes", "how"}
+    name, match = wish.get("fault"), wish.get("match", {})
+    if unknown or name not in EXECUTES or not isinstance(match, dict) or set(match) - set(Match.__slots__):
+        message = f"fault must be one of {', '.join(EXECUTES)}; unknown: {', '.join(sorted(unknown)) or 'none'}"
+        raise ValueError(message)
+    probability = wish.get("probability")
+    times = wish.get("times", None if probability is not None else 1)
+    code = _number(wish, "code", 109, 999)
+    default = code in CODES_THAT_EXECUTE if name == "error_code" else EXECUTES[str(name)]
+    seed = _number(wish, "seed", 0, 2**63)
+    fault = Fault(
+        number=number,
+        match=Match(**{part: str(value) for part, value in match.items()}),
+        fault=str(name),
+        times=None if times is None else _number({"times": times}, "times", 1, 10**9),
+        probability=None if probability is None else _probability(probability),
+        seed=seed,
+        executes=bool(wish.get("executes", default)),
+        ms=_number(wish, "ms", 0, MOST_DELAY_MS if name != "read_lag" else 10**9),
+        status=_number(wish, "status", _STATUS.get(str(name), 503), 599),
+        code=code,
+        body=str(wish.get("body", "")),
+        size_bytes=_number(wish, "size_bytes", 10 * 1024 * 1024, MOST_BODY_BYTES),
+        how=str(wish.get("how", "close")),
+    )
+    if probability is not None:
+        fault.random = Random(seed)  # noqa: S311  repeatable by intent
+    return fault
+
+
+def _probability(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        message = "probability must be within 0 and 1"
+        raise ValueError(message)
+    return float(value)
+
+
+def _number(wish: Mapping[str, object], name: str, default: int, most: int) -> int:
+    value = wish.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        message = f"{name} must be a whole number up to {most}"
+        raise ValueError(message)
+    return value

@@ -1,0 +1,121 @@
+"""One market's resting orders in price-time priority. Pure: no clock, no money, no network."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exchange_sim.order import Order
+
+# A level forgets its departed orders once they are this many and the majority.
+MAX_DEPARTED = 32
+
+
+@dataclass(slots=True)
+class Level:
+    """The orders of one price in the order of their arrival; departed ones are skipped and swept later."""
+
+    price: int
+    total: int = 0
+    queue: deque[Order] = field(default_factory=deque)
+    departed: int = 0
+
+    def orders(self) -> Iterator[Order]:
+        """The orders still there, oldest first."""
+        return (order for order in self.queue if order.is_resting)
+
+    def sweep(self) -> None:
+        """Drop departed orders: at once at the front, elsewhere when they are many."""
+        while self.queue and not self.queue[0].is_resting:
+            self.queue.popleft()
+            self.departed -= 1
+        if self.departed > MAX_DEPARTED and self.departed * 2 > len(self.queue):
+            self.queue = deque(self.orders())
+            self.departed = 0
+
+
+class Side:
+    """One side of a book. `rank` is the price, or its negative for asks, so that the best level is always last."""
+
+    def __init__(self, *, is_buy: bool) -> None:
+        """Start empty."""
+        self._sign = 1 if is_buy else -1
+        self._ranks: list[int] = []
+        self._levels: dict[int, Level] = {}
+
+    def best(self) -> Level | None:
+        """The best level, or nothing."""
+        return self._levels[self._ranks[-1]] if self._ranks else None
+
+    def levels(self) -> Iterator[Level]:
+        """All levels, best first."""
+        return (self._levels[rank] for rank in reversed(self._ranks))
+
+    def add(self, order: Order) -> None:
+        """Queue an order behind all others of its price."""
+        rank = order.price * self._sign
+        level = self._levels.get(rank)
+        if level is None:
+            level = self._levels[rank] = Level(order.price)
+            insort(self._ranks, rank)
+        level.queue.append(order)
+        level.total += order.remaining
+        order.is_resting = True
+
+    def remove(self, order: Order) -> None:
+        """Take an order out with whatever remains of it."""
+        order.is_resting = False
+        level = self._levels[order.price * self._sign]
+        level.total -= order.remaining
+        level.departed += 1
+        level.sweep()
+        if not level.queue:
+            self._drop(order.price * self._sign)
+
+    def resize(self, order: Order, remaining: int) -> None:
+        """Change what remains of a resting order without moving it in the queue."""
+        self._levels[order.price * self._sign].total += remaining - order.remaining
+        order.remaining = remaining
+
+    def traded(self, order: Order, amount: int) -> None:
+        """Count a level down by what an order at it has just traded; the order counted itself down."""
+        self._levels[order.price * self._sign].total -= amount
+
+    def _drop(self, rank: int) -> None:
+        del self._levels[rank]
+        del self._ranks[bisect_left(self._ranks, rank)]
+
+
+class OrderBook:
+    """Both sides of one market."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.bids = Side(is_buy=True)
+        self.asks = Side(is_buy=False)
+
+    def own_side(self, *, is_buy: bool) -> Side:
+        """The side an order rests on."""
+        return self.bids if is_buy else self.asks
+
+    def makers(self, *, is_buy: bool, limit: int | None) -> Iterator[Order]:
+        """The resting orders that an incoming order meets, best price first, oldest first; `limit` None takes all."""
+        for level in (self.asks if is_buy else self.bids).levels():
+            if limit is not None and (level.price > limit if is_buy else level.price < limit):
+                return
+            yield from level.orders()
+
+    def crosses(self, *, is_buy: bool, price: int) -> bool:
+        """Whether an order of that side and price would meet one at once."""
+        best = (self.asks if is_buy else self.bids).best()
+        return best is not None and (best.price <= price if is_buy else best.price >= price)
+
+    def depth(self, *, is_buy: bool, levels: int) -> list[tuple[int, int]]:
+        """The best `levels` as (price, total amount)."""
+        return [(level.price, level.total) for level in islice(self.own_side(is_buy=is_buy).levels(), levels)]

@@ -1,0 +1,76 @@
+"""Every behaviour of the exchange that its documents leave open, as a named switch.
+
+The default is the case that is worst for a client that guards money. `POST /_sim/switches` changes them while running;
+docs/simulator.md has the table, and a test keeps the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _choice(default: str, *others: str) -> str:
+    value: str = field(default=default, metadata={"choices": (default, *others)})
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """The doubtful behaviours, all at their worst; times in milliseconds, `None` means without limit."""
+
+    order_read_lag_ms: int = 500
+    orders_read_lag_ms: int = 500
+    trades_read_lag_ms: int = 500
+    cancel_read_lag_ms: int = 500
+    closed_order_retention_ms: int | None = 5_000
+    settle_delay_ms: int = 0
+    future_timestamp_tolerance_ms: int | None = 0
+    operator_id_missing_code: int = field(default=203, metadata={"choices": (203, 205)})
+    signed_body: str = _choice("either", "raw", "compact")
+    checks_first: str = _choice("validation", "permission")
+    trade_only_key_reads_orders: bool = False
+    closed_client_order_id: str = _choice("accepted", "refused")
+    orders_window_limited: bool = True
+    order_ids: str = _choice("per_market", "global")
+    unknown_parameters: str = _choice("refused", "ignored")
+    fee_rounding: str = _choice("per_fill", "per_order")
+    post_only_hold: str = _choice("taker", "maker")
+    unfilled_rest_status: str = _choice("expired", "canceled")
+    signed_bucket: str = _choice("account", "key")
+    filtered_shape: str = _choice("object", "array")
+    empty_ticker_side: str = _choice("absent", "null")
+    quiet_ticker_24h: str = _choice("null", "absent")
+    zero_balances: str = _choice("omitted", "listed")
+    account_capabilities: bool = False
+    house_refills: bool = True
+
+
+def changed(switches: Switches, changes: Mapping[str, object]) -> Switches:
+    """Give the switches with some of them changed.
+
+    Raises:
+        ValueError: an unknown name, or a value the switch does not have.
+    """
+    known = {each.name: each for each in fields(Switches)}
+    for name, value in changes.items():
+        if name not in known:
+            message = f"no switch is called {name}"
+            raise ValueError(message)
+        if not _fits(known[name].type, known[name].metadata.get("choices"), value):
+            message = f"switch {name} cannot be {value!r}"
+            raise ValueError(message)
+    return replace(switches, **dict(changes))  # type: ignore[arg-type]
+
+
+def _fits(kind: object, choices: tuple[object, ...] | None, value: object) -> bool:
+    if choices is not None:
+        return value in choices and not isinstance(value, bool)
+    if kind == "bool":
+        return isinstance(value, bool)
+    if value is None:
+        return kind == "int | None"
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -1,18 +1,18 @@
 """What belongs to the one call a task serves: its request id, and trailers a use case wants on the answer."""
 
+import os
 import re
 from contextvars import ContextVar
 from typing import Any, Final, TypeAlias
 
 import grpc.aio
 
-from kernel.ids import new_id
-
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 """The stubs make it generic, the library does not: a name for it that both can read."""
 
 REQUEST_ID_KEY: Final = "x-request-id"
 MAX_TRAILERS: Final = 16
+ID_BYTES: Final = 16
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _KEY: Final = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
 _VALUE: Final = re.compile(r"[\x20-\x7e]{1,128}", re.ASCII)
@@ -23,7 +23,7 @@ _trailers: Final[ContextVar[dict[str, str]]] = ContextVar("trailers")
 
 def open_call(context: Context) -> dict[str, str]:
     """Begin a call: take the caller's request id if it is well formed, else a new one; return its trailers so far."""
-    request_id = _offered(context) or str(new_id())
+    request_id = _offered(context) or os.urandom(ID_BYTES).hex()
     trailers = {REQUEST_ID_KEY: request_id}
     _request_id.set(request_id)
     _trailers.set(trailers)

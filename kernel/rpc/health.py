@@ -55,7 +55,7 @@ class Health:
     async def watch(self, request: Request, _context: Context) -> AsyncIterator[Response]:
         """Answer the state now and at every change; a name nobody set is SERVICE_UNKNOWN until it is."""
         if self._watchers >= MAX_WATCHERS:
-            raise Exhausted(reasons.TOO_MANY_WATCHERS, f"{MAX_WATCHERS} health watches are open")
+            raise Exhausted(reasons.OVERLOADED, f"{MAX_WATCHERS} health watches are open")
         self._watchers += 1
         try:
             async for response in self._changes(request.service):

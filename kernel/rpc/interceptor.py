@@ -112,7 +112,7 @@ class _Method:
             request = self._decode(raw)
         except DecodeError:
             message = "the request's bytes are not a message of the method's type"
-            raise Invalid(reasons.MALFORMED_REQUEST, message) from None
+            raise Invalid(reasons.INVALID_REQUEST, message) from None
         if isinstance(request, Message):
             validate(request)
         return request

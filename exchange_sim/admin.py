@@ -5,8 +5,8 @@ docs/simulator.md describes each with a command. There is deliberately none that
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 import orjson
@@ -14,21 +14,17 @@ import orjson
 from exchange_sim import fixed, trading
 from exchange_sim.accounts import RIGHTS, Account, ApiKey
 from exchange_sim.edge import HTML, NOT_FOUND_HTML, Answer
+from exchange_sim.exchange import Exchange
+from exchange_sim.faults import Faults
 from exchange_sim.ledger import KINDS
 from exchange_sim.money import RATE_DIGITS
+from exchange_sim.rate_limits import RateLimits
 from exchange_sim.recording import generate_recording, start_market
 from exchange_sim.rules import AUCTION, AUCTION_MATCHING, TRADING, default_row, read_rules
 from exchange_sim.switches import changed
+from exchange_sim.venue import Venue
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from exchange_sim.exchange import Exchange
-    from exchange_sim.faults import Faults
-    from exchange_sim.rate_limits import RateLimits
-    from exchange_sim.venue import Venue
-
-    Wish = Mapping[str, object]
+Wish = Mapping[str, object]
 
 MOST_POINTS = 1_000_000_000
 MOST_OFFSET_MS = 366 * 86_400_000
@@ -80,8 +76,7 @@ class Admin:
         client_order_id = wish.get("client_order_id")
         wanted, since_ms = None if client_order_id is None else str(client_order_id), _whole(wish, "since", 0, 2**53)
         if wish.get("kind", KINDS[0]) not in KINDS:
-            message = f"kind must be one of {', '.join(KINDS)}"
-            raise ValueError(message)
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}")
         rows = {"requests": self._exchange.ledger.request_rows, "orders": self._exchange.ledger.order_rows}
         return {kind: rows[kind](wanted, since_ms) for kind in KINDS if wish.get("kind", kind) == kind}
 
@@ -114,12 +109,10 @@ class Admin:
         account = self._exchange.accounts.get(name) or Account(name)
         rights = frozenset(map(str, _items(wish, "rights")))
         if rights - set(RIGHTS):
-            message = f"rights are {', '.join(RIGHTS)}"
-            raise ValueError(message)
+            raise ValueError(f"rights are {', '.join(RIGHTS)}")
         balances = wish.get("balances", {})
         if not isinstance(balances, dict):
-            message = "balances must be an object"
-            raise ValueError(message)  # noqa: TRY004  one kind of refusal for a wrong wish
+            raise ValueError("balances must be an object")  # noqa: TRY004  one kind of refusal for a wrong wish
         atoms = {str(symbol): fixed.exact(text, fixed.ATOM_DIGITS) for symbol, text in balances.items()}
         for field in ("taker_rate", "maker_rate"):
             if field in wish:
@@ -165,12 +158,9 @@ class Admin:
         venue = self._venue(wish)
         limit = fixed.exact(wish["price"], fixed.PRICE_DIGITS) if "price" in wish else None
         if wish.get("side") not in ("buy", "sell"):
-            message = "side must be buy or sell"
-            raise ValueError(message)
+            raise ValueError("side must be buy or sell")
         amount = fixed.exact(wish["amount"], fixed.AMOUNT_DIGITS)
-        taken = trading.house_order(
-            self._exchange, venue, is_buy=wish["side"] == "buy", amount=amount, limit=limit
-        )
+        taken = trading.house_order(self._exchange, venue, is_buy=wish["side"] == "buy", amount=amount, limit=limit)
         return {"market": venue.rules.market, "filledAmount": fixed.write_amount(taken)}
 
     def _set_market(self, wish: Wish) -> object:
@@ -180,8 +170,7 @@ class Admin:
         row = default_row(market) if venue is None else dict(venue.rules.row)
         changes = {name: value for name, value in wish.items() if name != "price"}
         if set(changes) - set(row):
-            message = f"a market has no {', '.join(sorted(set(changes) - set(row)))}"
-            raise ValueError(message)
+            raise ValueError(f"a market has no {', '.join(sorted(set(changes) - set(row)))}")
         rules = read_rules(row | changes)
         was_auction = venue is not None and venue.rules.status in (AUCTION, AUCTION_MATCHING)
         opened = self._exchange.open_market(rules)
@@ -195,8 +184,7 @@ class Admin:
     def _venue(self, wish: Wish) -> Venue:
         market = str(wish["market"])
         if market not in self._exchange.venues:
-            message = f"there is no market {market}"
-            raise ValueError(message)
+            raise ValueError(f"there is no market {market}")
         return self._exchange.venues[market]
 
 
@@ -207,8 +195,7 @@ def _refused(reason: str) -> Answer:
 def _items(wish: Wish, name: str) -> list[object]:
     found = wish.get(name, [])
     if not isinstance(found, list):
-        message = f"{name} must be a list"
-        raise ValueError(message)  # noqa: TRY004  one kind of refusal for a wrong wish
+        raise ValueError(f"{name} must be a list")  # noqa: TRY004  one kind of refusal for a wrong wish
     return found
 
 
@@ -216,8 +203,7 @@ def _levels(wish: Wish, name: str) -> list[tuple[int, int]]:
     levels = []
     for level in _items(wish, name)[:MOST_LEVELS]:
         if not isinstance(level, list) or len(level) != 2:  # noqa: PLR2004  price and amount
-            message = f"{name} must hold pairs of price and amount"
-            raise ValueError(message)
+            raise ValueError(f"{name} must hold pairs of price and amount")
         price, amount = fixed.exact(level[0], fixed.PRICE_DIGITS), fixed.exact(level[1], fixed.AMOUNT_DIGITS)
         levels.append((price, amount))
     return levels
@@ -228,6 +214,5 @@ def _whole(wish: Wish, name: str, least: int, most: int) -> int:
     if isinstance(value, str) and value.lstrip("-").isdigit():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        message = f"{name} must be a whole number from {least} to {most}"
-        raise ValueError(message)
+        raise ValueError(f"{name} must be a whole number from {least} to {most}")
     return value

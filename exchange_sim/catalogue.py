@@ -6,18 +6,13 @@ the random walks begin.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 from exchange_sim import fixed
+from exchange_sim.exchange import Exchange
 from exchange_sim.recording import GENERATED_BTC, generate_recording, read_recording, start_market
-from exchange_sim.rules import default_row, read_rules
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from exchange_sim.exchange import Exchange
-    from exchange_sim.rules import MarketRules
+from exchange_sim.rules import MarketRules, default_row, read_rules
 
 # Base asset, starting price, tick, decimals of the amount, smallest amount.
 _MARKETS = (

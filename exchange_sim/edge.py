@@ -5,26 +5,22 @@ Synchronous and without a socket; `server` carries it. The order of the checks i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
 
 from exchange_sim import signatures
+from exchange_sim.accounts import ApiKey
 from exchange_sim.endpoint import Call, Endpoint, check_right
+from exchange_sim.exchange import Exchange
+from exchange_sim.ledger import ReceivedRequest
 from exchange_sim.private_endpoints import PRIVATE_ENDPOINTS
 from exchange_sim.public_endpoints import PUBLIC_ENDPOINTS
-from exchange_sim.rate_limits import RateLimits
+from exchange_sim.rate_limits import Bucket, RateLimits
 from exchange_sim.refusal import Refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from exchange_sim.accounts import ApiKey
-    from exchange_sim.exchange import Exchange
-    from exchange_sim.ledger import ReceivedRequest
-    from exchange_sim.rate_limits import Bucket
-    from exchange_sim.signatures import Claim
+from exchange_sim.signatures import Claim
 
 ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     (endpoint.method, endpoint.path): endpoint for endpoint in PUBLIC_ENDPOINTS + PRIVATE_ENDPOINTS

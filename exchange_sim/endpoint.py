@@ -5,16 +5,12 @@ REST finds an endpoint by method and path. The action name is the one the exchan
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from exchange_sim.accounts import Account, ApiKey
+from exchange_sim.exchange import Exchange
 from exchange_sim.refusal import Refusal, missing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from exchange_sim.accounts import Account, ApiKey
-    from exchange_sim.exchange import Exchange
 
 # Reading orders and own trades takes both rights, as the exchange's documents of 2026 say.
 VIEW, TRADE, ORDERS = "view", "trade", "orders"

@@ -6,17 +6,14 @@ Single-threaded; every change happens in one synchronous call, so a reader never
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
 
 from exchange_sim.accounts import KEY_LENGTH, Account, ApiKey
 from exchange_sim.house import House
 from exchange_sim.ledger import Ledger
+from exchange_sim.rules import MarketRules
 from exchange_sim.sim_clock import NS_PER_MS, SimClock
 from exchange_sim.switches import Switches
 from exchange_sim.venue import FIRST_ORDER_NUMBER, Venue, order_id
-
-if TYPE_CHECKING:
-    from exchange_sim.rules import MarketRules
 
 FIRST_NONCE = 413_289_768
 UUID_BITS = 128
@@ -37,7 +34,7 @@ class Exchange:
         self.ledger = Ledger()
         # Fees taken, in atoms by asset: with them the books close exactly.
         self.fees: dict[str, int] = {}
-        self._random = Random(seed)  # noqa: S311  ids of a simulation, to be repeatable
+        self._random = Random(seed)
         self._order_number = FIRST_ORDER_NUMBER
 
     def now_ms(self) -> int:
@@ -60,8 +57,7 @@ class Exchange:
             ValueError: not 64 characters.
         """
         if len(key.key) != KEY_LENGTH:
-            message = f"a key has {KEY_LENGTH} characters"
-            raise ValueError(message)
+            raise ValueError(f"a key has {KEY_LENGTH} characters")
         self.keys[key.key] = key
         self.accounts[key.account.name] = key.account
 

@@ -5,12 +5,9 @@ Decides which faults a request meets; the HTTP edge carries them out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MOST_DELAY_MS = 600_000
 MOST_BODY_BYTES = 64 * 1024 * 1024
@@ -101,8 +98,7 @@ class Faults:
             ValueError: unknown fault, unknown field, or a value out of bounds.
         """
         if len(self.rules) >= MOST_RULES:
-            message = f"more than {MOST_RULES} fault rules"
-            raise ValueError(message)
+            raise ValueError(f"more than {MOST_RULES} fault rules")
         fault = _read(wish, self._last_number + 1)
         self._last_number += 1
         self.rules.append(fault)
@@ -143,8 +139,7 @@ def _read(wish: Mapping[str, object], number: int) -> Fault:
     unknown = set(wish) - known - {"size_bytes", "how"}
     name, match = wish.get("fault"), wish.get("match", {})
     if unknown or name not in EXECUTES or not isinstance(match, dict) or set(match) - set(Match.__slots__):
-        message = f"fault must be one of {', '.join(EXECUTES)}; unknown: {', '.join(sorted(unknown)) or 'none'}"
-        raise ValueError(message)
+        raise ValueError(f"fault must be one of {', '.join(EXECUTES)}; unknown: {', '.join(sorted(unknown)) or 'none'}")
     probability = wish.get("probability")
     times = wish.get("times", None if probability is not None else 1)
     code = _number(wish, "code", 109, 999)
@@ -166,20 +161,18 @@ def _read(wish: Mapping[str, object], number: int) -> Fault:
         how=str(wish.get("how", "close")),
     )
     if probability is not None:
-        fault.random = Random(seed)  # noqa: S311  repeatable by intent
+        fault.random = Random(seed)
     return fault
 
 
 def _probability(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        message = "probability must be within 0 and 1"
-        raise ValueError(message)
+        raise ValueError("probability must be within 0 and 1")
     return float(value)
 
 
 def _number(wish: Mapping[str, object], name: str, default: int, most: int) -> int:
     value = wish.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        message = f"{name} must be a whole number up to {most}"
-        raise ValueError(message)
+        raise ValueError(f"{name} must be a whole number up to {most}")
     return value

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from exchange_sim.edge import HTML, Answer
+from exchange_sim.edge import HTML, Answer, Edge, Sender
+from exchange_sim.faults import Fault
 from exchange_sim.rate_limits import ban_text
 from exchange_sim.refusal import Refusal
-
-if TYPE_CHECKING:
-    from exchange_sim.edge import Edge, Sender
-    from exchange_sim.faults import Fault
 
 BLOCKED_HTML = b"<!DOCTYPE html><html><head><title>Attention Required!</title></head><body>Blocked</body></html>"
 BROKEN_HTML = b"<!DOCTYPE html><html><head><title>Error</title></head><body>The origin did not answer.</body></html>"

@@ -11,7 +11,7 @@ import re
 AMOUNT_DIGITS = 8
 PRICE_DIGITS = 12
 ATOM_DIGITS = AMOUNT_DIGITS + PRICE_DIGITS
-ATOMS_PER_AMOUNT = 10**PRICE_DIGITS
+ATOMS_PER_AMOUNT: int = 10**PRICE_DIGITS
 
 # Plain notation only: no sign, no exponent, no thousands mark, no leading dot.
 _PLAIN = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,40}))?\Z")
@@ -25,8 +25,7 @@ def read(text: object, digits: int) -> tuple[int, int]:
     """
     match = _PLAIN.match(text) if isinstance(text, str) else None
     if match is None:
-        message = "not a decimal string"
-        raise ValueError(message)
+        raise ValueError("not a decimal string")
     whole, fraction = match.group(1), match.group(2) or ""
     return int(whole + fraction[:digits].ljust(digits, "0")), len(fraction)
 
@@ -39,8 +38,7 @@ def exact(text: object, digits: int) -> int:
     """
     units, decimals = read(text, digits)
     if decimals > digits and str(text).rstrip("0")[-(decimals - digits) :].strip("0"):
-        message = f"more than {digits} decimals"
-        raise ValueError(message)
+        raise ValueError(f"more than {digits} decimals")
     return units
 
 

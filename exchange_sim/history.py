@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from exchange_sim import parameters
+from exchange_sim.accounts import Account, Deposit
+from exchange_sim.endpoint import Call
+from exchange_sim.exchange import Exchange
 from exchange_sim.fixed import write_amount, write_atoms, write_price
-
-if TYPE_CHECKING:
-    from exchange_sim.accounts import Account, Deposit
-    from exchange_sim.endpoint import Call
-    from exchange_sim.exchange import Exchange
-    from exchange_sim.order import Fill, Order
+from exchange_sim.order import Fill, Order
 
 MOST_ITEMS = 100
 MOST_PAGES = 1_000_000

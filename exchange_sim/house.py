@@ -6,15 +6,11 @@ A level that would cross a client's resting order waits until that order is gone
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from exchange_sim.accounts import Account
 from exchange_sim.order import LIMIT, NEW, Order, OrderRequest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from exchange_sim.venue import Venue
+from exchange_sim.venue import Venue
 
 HOUSE = "house"
 

@@ -5,16 +5,12 @@ It holds no secret: a key appears by its first characters, a signature not at al
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 from exchange_sim.fixed import write_amount, write_atoms, write_price
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from exchange_sim.order import Order
+from exchange_sim.order import Order
 
 NS_PER_MS = 1_000_000
 KINDS = ("requests", "orders")

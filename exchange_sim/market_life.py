@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
-from typing import TYPE_CHECKING
 
 from exchange_sim import trading
+from exchange_sim.exchange import Exchange
 from exchange_sim.rules import TRADING
-
-if TYPE_CHECKING:
-    from exchange_sim.exchange import Exchange
-    from exchange_sim.venue import Venue
+from exchange_sim.venue import Venue
 
 STEP_INTERVAL_S = 0.05
 # One step in this many moves the levels; the others trade.
@@ -30,7 +27,7 @@ class MarketLife:
     def __init__(self, exchange: Exchange, seed: int) -> None:
         """Live on one exchange."""
         self._exchange = exchange
-        self._random = Random(f"life {seed}")  # noqa: S311  repeatable by intent
+        self._random = Random(f"life {seed}")
 
     async def run(self) -> None:
         """Step until cancelled."""

@@ -5,13 +5,11 @@ Planning first lets fill-or-kill, post-only and balance checks decide on the who
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from exchange_sim import money
-
-if TYPE_CHECKING:
-    from exchange_sim.order import Order
-    from exchange_sim.order_book import OrderBook
+from exchange_sim.order import Order
+from exchange_sim.order_book import OrderBook
 
 
 class Take(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 # Rates count 10^-8, so 0.25 % is 250,000.
 RATE_DIGITS = 8
-RATE_SCALE = 10**RATE_DIGITS
+RATE_SCALE: int = 10**RATE_DIGITS
 
 
 def debit(gross: int, rate: int, step: int) -> int:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from exchange_sim.accounts import Account
+from exchange_sim.accounts import Account
 
 NEW = "new"
 PARTIALLY_FILLED = "partiallyFilled"

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from exchange_sim.order import Order
+from exchange_sim.order import Order
 
 # A level forgets its departed orders once they are this many and the majority.
 MAX_DEPARTED = 32

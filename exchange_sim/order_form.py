@@ -6,17 +6,13 @@ are known by name and refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from exchange_sim import fixed, parameters
+from exchange_sim.exchange import Exchange
 from exchange_sim.order import LIMIT, MARKET, OrderRequest
 from exchange_sim.refusal import Refusal, invalid, missing
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from exchange_sim.exchange import Exchange
-    from exchange_sim.rules import MarketRules
+from exchange_sim.rules import MarketRules
 
 TIMES_IN_FORCE = ("GTC", "IOC", "FOK")
 SELF_TRADE_PREVENTIONS = ("decrementAndCancel", "cancelOldest", "cancelNewest", "cancelBoth")

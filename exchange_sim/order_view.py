@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from exchange_sim.exchange import Exchange
 from exchange_sim.fixed import write_amount, write_atoms, write_price
-from exchange_sim.order import LIMIT
-
-if TYPE_CHECKING:
-    from exchange_sim.exchange import Exchange
-    from exchange_sim.order import Fill, Order
-    from exchange_sim.rules import MarketRules
+from exchange_sim.order import LIMIT, Fill, Order
+from exchange_sim.rules import MarketRules
 
 NS_PER_MS = 1_000_000
 

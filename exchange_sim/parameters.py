@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from exchange_sim import fixed
+from exchange_sim.exchange import Exchange
 from exchange_sim.refusal import Refusal, invalid, missing
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from exchange_sim.exchange import Exchange
-    from exchange_sim.venue import Venue
-
+from exchange_sim.venue import Venue
 
 MOST_INT64 = 2**63 - 1
 MOST_PRICE_DECIMALS = 15
@@ -145,7 +140,7 @@ def price(parameters: Mapping[str, object], tick: int, tick_text: str) -> int | 
         raise Refusal(215, "price has more than 15 decimals.")
     if not units:
         raise Refusal(213, "price is too low.")
-    scale = 10 ** (MOST_PRICE_DECIMALS - fixed.PRICE_DIGITS)
+    scale: int = 10 ** (MOST_PRICE_DECIMALS - fixed.PRICE_DIGITS)
     if units % (tick * scale):
         raise Refusal(422, f"price must be a multiple of the tick size {tick_text}.")
     return units // scale

@@ -5,21 +5,17 @@ Reads lag behind writes as the switches say: a `GET /order` that answers 240 pro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from exchange_sim import parameters, trading
 from exchange_sim.endpoint import ORDERS, TRADE, VIEW, Call, Endpoint
 from exchange_sim.fixed import write, write_atoms
 from exchange_sim.history import history_answer
 from exchange_sim.money import RATE_DIGITS
+from exchange_sim.order import Order
 from exchange_sim.order_form import FIELDS, REQUIRED, read_order
 from exchange_sim.order_view import canceled_answer, order_answer, own_trade_answer, short_answer
 from exchange_sim.public_endpoints import between_ids, read_window
 from exchange_sim.refusal import missing, not_found
-
-if TYPE_CHECKING:
-    from exchange_sim.order import Order
-    from exchange_sim.venue import Venue
+from exchange_sim.venue import Venue
 
 MOST_ROWS, USUAL_ROWS = 1_000, 500
 NS_PER_MS = 1_000_000
@@ -170,8 +166,12 @@ PRIVATE_ENDPOINTS = (
     Endpoint("privateGetOrder", "GET", "/v2/order", get_order, _ORDER, _FIRST, ORDERS),
     Endpoint("privateCancelOrder", "DELETE", "/v2/order", cancel_order, _ORDER | {"operatorId"}, _FIRST, TRADE),
     Endpoint("privateGetOrders", "GET", "/v2/orders", orders, _PAGE | {"orderIdFrom", "orderIdTo"}, _FIRST, ORDERS, 5),
-    Endpoint("privateGetOrdersOpen", "GET", "/v2/ordersOpen", orders_open, frozenset({"market", "base"}), (), ORDERS, 5, 100),
-    Endpoint("privateGetTrades", "GET", "/v2/trades", own_trades, _PAGE | {"tradeIdFrom", "tradeIdTo"}, _FIRST, ORDERS, 5),
+    Endpoint(
+        "privateGetOrdersOpen", "GET", "/v2/ordersOpen", orders_open, frozenset({"market", "base"}), (), ORDERS, 5, 100
+    ),
+    Endpoint(
+        "privateGetTrades", "GET", "/v2/trades", own_trades, _PAGE | {"tradeIdFrom", "tradeIdTo"}, _FIRST, ORDERS, 5
+    ),
     Endpoint("privateGetBalance", "GET", "/v2/balance", balance, frozenset({"symbol"}), (), VIEW, 5),
     Endpoint("privateGetAccount", "GET", "/v2/account", account, right=VIEW),
     Endpoint("privateGetFees", "GET", "/v2/account/fees", account_fees, frozenset({"market", "quote"}), (), VIEW),

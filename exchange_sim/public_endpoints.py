@@ -5,7 +5,8 @@ Shapes: https://docs.bitvavo.com/docs/rest-api/. With a market given the live ex
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from exchange_sim import parameters
 from exchange_sim.endpoint import Call, Endpoint
@@ -13,12 +14,8 @@ from exchange_sim.fixed import write_amount, write_atoms, write_price
 from exchange_sim.intervals import DAY_MS, INTERVALS
 from exchange_sim.refusal import Refusal, invalid
 from exchange_sim.rules import AUCTION, AUCTION_MATCHING, HALTED, asset_decimals
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from exchange_sim.tape import DayStatistics
-    from exchange_sim.venue import Venue
+from exchange_sim.tape import DayStatistics
+from exchange_sim.venue import Venue
 
 Row = TypeVar("Row")
 MOST_LEVELS = 1_000
@@ -61,8 +58,12 @@ def book_answer(call: Call) -> object:
     return {
         "market": venue.rules.market,
         "nonce": venue.nonce,
-        "bids": [[write_price(price), write_amount(size)] for price, size in venue.book.depth(is_buy=True, levels=depth)],
-        "asks": [[write_price(price), write_amount(size)] for price, size in venue.book.depth(is_buy=False, levels=depth)],
+        "bids": [
+            [write_price(price), write_amount(size)] for price, size in venue.book.depth(is_buy=True, levels=depth)
+        ],
+        "asks": [
+            [write_price(price), write_amount(size)] for price, size in venue.book.depth(is_buy=False, levels=depth)
+        ],
         "timestamp": call.exchange.clock.now_ns(),
     }
 

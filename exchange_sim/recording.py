@@ -6,24 +6,21 @@ trades that give exactly these candles back, moved in time so that the newest ha
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import orjson
 
 from exchange_sim import fixed, trading
+from exchange_sim.exchange import Exchange
 from exchange_sim.intervals import DAY_MS, INTERVALS
+from exchange_sim.rules import MarketRules
 from exchange_sim.tape import Trade
+from exchange_sim.venue import Venue
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from exchange_sim.exchange import Exchange
-    from exchange_sim.rules import MarketRules
-    from exchange_sim.venue import Venue
-
-    Recording = Mapping[str, object]
+Recording = Mapping[str, object]
 
 GENERATED_BTC = Path(__file__).parent / "recordings" / "btc-eur-generated.json"
 CANDLE_MS = 300_000
@@ -46,8 +43,7 @@ def read_recording(path: Path) -> Recording:
     recording = orjson.loads(path.read_bytes())
     lacking = {"market", "book", "ticker24h", "candles_5m"} - set(recording)
     if lacking:
-        message = f"the recording lacks {', '.join(sorted(lacking))}"
-        raise ValueError(message)
+        raise ValueError(f"the recording lacks {', '.join(sorted(lacking))}")
     return cast("Recording", recording)
 
 
@@ -64,7 +60,7 @@ def start_market(exchange: Exchange, venue: Venue, recording: Recording) -> None
 
 def generate_recording(rules: MarketRules, price: int, seed: int) -> Recording:
     """Make a recording by a seeded random walk that starts at `price` (10^-12 quote)."""
-    random = Random(f"{seed} {rules.market}")  # noqa: S311  repeatable by intent
+    random = Random(f"{seed} {rules.market}")
     candles = list(_walk(rules, price, random))
     last = candles[-1][4]
     bids = list(_side(rules, last, -1, random))

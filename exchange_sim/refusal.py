@@ -24,7 +24,7 @@ _FIRST_AUTHENTICATION_CODE = 300
 _LAST_AUTHENTICATION_CODE = 322
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818  an answer of the exchange, not a failure of ours
     """One error answer: an integer code of the exchange and a text that clients must not rely on."""
 
     def __init__(self, code: int, text: str) -> None:

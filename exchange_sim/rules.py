@@ -6,17 +6,12 @@ Fields: https://docs.bitvavo.com/docs/rest-api/get-markets/. Refusals carry the 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from exchange_sim import fixed
-from exchange_sim.order import LIMIT, MARKET
+from exchange_sim.order import LIMIT, MARKET, OrderRequest
 from exchange_sim.refusal import Refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from exchange_sim.order import OrderRequest
 
 TRADING = "trading"
 HALTED = "halted"
@@ -84,13 +79,11 @@ def read_rules(row: Mapping[str, object]) -> MarketRules:
     """
     market, quote = str(row["market"]), str(row["quote"])
     if not _MARKET.match(market) or row["status"] not in STATUSES or market != f"{row['base']}-{quote}":
-        message = "market, base, quote or status is wrong"
-        raise ValueError(message)
+        raise ValueError("market, base, quote or status is wrong")
     decimals = _small(row["quantityDecimals"], fixed.AMOUNT_DIGITS)
     tick = fixed.exact(row["tickSize"], fixed.PRICE_DIGITS)
     if not tick:
-        message = "tickSize must be above zero"
-        raise ValueError(message)
+        raise ValueError("tickSize must be above zero")
     return MarketRules(
         market=market,
         base=str(row["base"]),
@@ -164,6 +157,5 @@ def check_sizes(rules: MarketRules, request: OrderRequest, reference_price: int 
 
 def _small(value: object, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        message = f"{value!r} is not a whole number up to {most}"
-        raise ValueError(message)
+        raise ValueError(f"{value!r} is not a whole number up to {most}")
     return value

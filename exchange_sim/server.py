@@ -8,20 +8,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from exchange_sim.admin import Admin
 from exchange_sim.edge import HTML, NOT_FOUND_HTML, Answer, Edge, Sender
+from exchange_sim.exchange import Exchange
 from exchange_sim.faults import Fault, Faults
 from exchange_sim.faulty_answer import REPLACING, faulty
 from exchange_sim.ledger import ReceivedRequest
 from exchange_sim.rate_limits import RateLimits
 from exchange_sim.signatures import Claim
-
-if TYPE_CHECKING:
-    from exchange_sim.exchange import Exchange
 
 ADMIN_PREFIX = "/_sim/"
 KEEP_ALIVE_S = 75

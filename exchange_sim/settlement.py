@@ -5,18 +5,14 @@ Called by `trading` for each planned take. What one side pays, the other side an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from exchange_sim import money
+from exchange_sim.exchange import Exchange
 from exchange_sim.fixed import ATOMS_PER_AMOUNT
+from exchange_sim.matching import Take
 from exchange_sim.order import FILLED, PARTIALLY_FILLED, Fill, Order
+from exchange_sim.rules import MarketRules
 from exchange_sim.tape import Trade
-
-if TYPE_CHECKING:
-    from exchange_sim.exchange import Exchange
-    from exchange_sim.matching import Take
-    from exchange_sim.rules import MarketRules
-    from exchange_sim.venue import Venue
+from exchange_sim.venue import Venue
 
 
 def settle(exchange: Exchange, venue: Venue, taker: Order, take: Take) -> None:

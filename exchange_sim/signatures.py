@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import hmac
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import orjson
 
-from exchange_sim.accounts import KEY_LENGTH
+from exchange_sim.accounts import KEY_LENGTH, ApiKey
 from exchange_sim.refusal import Refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from exchange_sim.accounts import ApiKey
-    from exchange_sim.switches import Switches
+from exchange_sim.switches import Switches
 
 DEFAULT_WINDOW_MS = 10_000
 SHORTEST_WINDOW_MS = 100
@@ -71,7 +67,9 @@ def find_key(keys: Mapping[str, ApiKey], claim: Claim, address: str) -> ApiKey:
     if len(claim.key) != KEY_LENGTH:
         raise Refusal(301, f"API Key must be of length {KEY_LENGTH}.")
     if claim.signature is None or not _SIGNATURE.match(claim.signature):
-        raise Refusal(308, "The signature length is invalid (HMAC-SHA256 should return a 64 length hexadecimal string).")
+        raise Refusal(
+            308, "The signature length is invalid (HMAC-SHA256 should return a 64 length hexadecimal string)."
+        )
     key = keys.get(claim.key)
     if key is None:
         raise Refusal(305, "No active API key found.")

@@ -6,11 +6,8 @@ docs/simulator.md has the table, and a test keeps the two together.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def _choice(default: str, *others: str) -> str:
@@ -58,11 +55,9 @@ def changed(switches: Switches, changes: Mapping[str, object]) -> Switches:
     known = {each.name: each for each in fields(Switches)}
     for name, value in changes.items():
         if name not in known:
-            message = f"no switch is called {name}"
-            raise ValueError(message)
+            raise ValueError(f"no switch is called {name}")
         if not _fits(known[name].type, known[name].metadata.get("choices"), value):
-            message = f"switch {name} cannot be {value!r}"
-            raise ValueError(message)
+            raise ValueError(f"switch {name} cannot be {value!r}")
     return replace(switches, **dict(changes))  # type: ignore[arg-type]
 
 

@@ -7,11 +7,9 @@ its trades.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
@@ -137,6 +135,5 @@ def _joined(parts: Iterable[Candle], open_ms: int) -> Candle:
         else:
             whole.add(part)
     if whole is None:
-        message = "no candle to join"
-        raise ValueError(message)
+        raise ValueError("no candle to join")
     return whole

@@ -5,20 +5,16 @@ Callers: the private endpoints, the admin endpoints, the market's life. Everythi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from exchange_sim import matching, money, rules, settlement
+from exchange_sim.accounts import Account
+from exchange_sim.exchange import Exchange
 from exchange_sim.fixed import ATOMS_PER_AMOUNT
 from exchange_sim.matching import Budget, Take
 from exchange_sim.order import CANCELED, EXPIRED, FILLED, MARKET, Order, OrderRequest
 from exchange_sim.order_view import order_answer
 from exchange_sim.refusal import Refusal, not_found
 from exchange_sim.settlement import settle
-
-if TYPE_CHECKING:
-    from exchange_sim.accounts import Account
-    from exchange_sim.exchange import Exchange
-    from exchange_sim.venue import Venue
+from exchange_sim.venue import Venue
 
 
 def place(exchange: Exchange, account: Account, request: OrderRequest) -> Order:
@@ -78,8 +74,7 @@ def set_levels(exchange: Exchange, venue: Venue, bids: list[tuple[int, int]], as
         ValueError: the levels cross each other.
     """
     if bids and asks and max(price for price, _ in bids) >= min(price for price, _ in asks):
-        message = "bids and asks cross"
-        raise ValueError(message)
+        raise ValueError("bids and asks cross")
     exchange.house.clear(venue)
     levels = [(True, price, size) for price, size in bids] + [(False, price, size) for price, size in asks]
     for is_buy, price, size in levels:

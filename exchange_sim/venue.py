@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from exchange_sim.order import Order
 from exchange_sim.order_book import OrderBook
+from exchange_sim.rules import MarketRules
 from exchange_sim.tape import Tape
-
-if TYPE_CHECKING:
-    from exchange_sim.order import Order
-    from exchange_sim.rules import MarketRules
 
 # Every market counts from the same number: the same order id may exist in two markets, as the exchange warns.
 FIRST_ORDER_NUMBER = 0x4676_0000

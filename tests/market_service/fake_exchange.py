@@ -4,7 +4,18 @@ import asyncio
 from collections import Counter
 from decimal import Decimal
 
-from bitvavo.wire import Balance, Book, Candle, Fees, Level, MarketRules, PublicTrade, Ticker24h, TickerBook, TickerPrice
+from bitvavo.wire import (
+    Balance,
+    Book,
+    Candle,
+    Fees,
+    Level,
+    MarketRules,
+    PublicTrade,
+    Ticker24h,
+    TickerBook,
+    TickerPrice,
+)
 from kernel.errors import Failure
 from market_service.model import Interval, Window
 

@@ -260,8 +260,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INVALID_REQUEST: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT: the request breaks a rule of its message; a google.rpc.BadRequest names every wrong field. No
-    metadata.
+    """INVALID_ARGUMENT: the request breaks a rule of its message; a google.rpc.BadRequest names every wrong field,
+    or there is none when the bytes are no such message. No metadata.
     """
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 2
     """INVALID_ARGUMENT: `page_token` is not one of ours, or was given for other filters. No metadata."""
@@ -303,10 +303,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DEADLINE_EXCEEDED: the call took longer than its deadline. No metadata."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 15
     """INTERNAL: a defect of this service; its log has it under the request id in the trailers. No metadata."""
-    ERROR_REASON_MALFORMED_REQUEST: _ErrorReason.ValueType  # 16
-    """INVALID_ARGUMENT: the bytes sent are not a message of the method's type. No metadata."""
-    ERROR_REASON_TOO_MANY_WATCHERS: _ErrorReason.ValueType  # 17
-    """RESOURCE_EXHAUSTED with RetryInfo: too many streams are watching the service's health. No metadata."""
+    ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 16
+    """RESOURCE_EXHAUSTED with RetryInfo: too many calls or health watches at once. No metadata."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is why a call failed; a caller may branch on it."""
@@ -314,8 +312,8 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_REQUEST: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT: the request breaks a rule of its message; a google.rpc.BadRequest names every wrong field. No
-metadata.
+"""INVALID_ARGUMENT: the request breaks a rule of its message; a google.rpc.BadRequest names every wrong field,
+or there is none when the bytes are no such message. No metadata.
 """
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 2
 """INVALID_ARGUMENT: `page_token` is not one of ours, or was given for other filters. No metadata."""
@@ -357,10 +355,8 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 14
 """DEADLINE_EXCEEDED: the call took longer than its deadline. No metadata."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
 """INTERNAL: a defect of this service; its log has it under the request id in the trailers. No metadata."""
-ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 16
-"""INVALID_ARGUMENT: the bytes sent are not a message of the method's type. No metadata."""
-ERROR_REASON_TOO_MANY_WATCHERS: ErrorReason.ValueType  # 17
-"""RESOURCE_EXHAUSTED with RetryInfo: too many streams are watching the service's health. No metadata."""
+ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 16
+"""RESOURCE_EXHAUSTED with RetryInfo: too many calls or health watches at once. No metadata."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -1119,7 +1115,7 @@ class ListTradesRequest(_message.Message):
     """Most trades to answer, 1 to 1000. Absent or 0: 100."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Only trades at this moment or later, by the exchange's clock. Absent: no bound."""
+        """Only trades at this moment or later, by the exchange's clock; from 1970 to 9999. Absent: no bound."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:

@@ -1,0 +1,27 @@
+"""market_service and the simulator as real processes, and a client of the one."""
+
+import grpc.aio
+import pytest
+
+from protos.market.v1.market_pb2_grpc import MarketServiceStub
+from tests.market_service.processes import MarketService, Simulator
+
+
+@pytest.fixture(scope="module")
+def sim(tmp_path_factory):
+    simulator = Simulator(tmp_path_factory.mktemp("sim"))
+    yield simulator
+    simulator.stop()
+
+
+@pytest.fixture(scope="module")
+def service(sim, tmp_path_factory):
+    process = MarketService(tmp_path_factory.mktemp("market"), sim.url)
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+async def stub(service):
+    async with grpc.aio.insecure_channel(service.address) as channel:
+        yield MarketServiceStub(channel)

@@ -86,6 +86,7 @@ CREATE TABLE trade_proposals (
     post_only boolean NOT NULL,
     confidence smallint NOT NULL CHECK (confidence BETWEEN 0 AND 100),
     rationale text NOT NULL,
+    valid_for interval,
     cancel_after interval CHECK (cancel_after > interval '0'),
     content_hash text NOT NULL CHECK (content_hash ~ '^[0-9a-f]{64}$'),
     placed boolean NOT NULL,
@@ -341,8 +342,8 @@ GRANT UPDATE (fee, fee_currency) ON trade_history TO trade_service;
 GRANT UPDATE (status, model, input_tokens, output_tokens, cost, cost_currency, settled_at)
     ON gpt_usage_log TO trade_service;
 
-GRANT SELECT (user_id, execution_id, proposal_id, market, status, claimed_at, window_ms, client_order_id, order_id,
-    operator_id, cancel_requested_at, cancel_due_at) ON trade_executions TO trade_reconciler;
+GRANT SELECT (user_id, execution_id, proposal_id, market, side, order_type, amount, price, quote_amount, time_in_force,
+    post_only, status, claimed_at, window_ms, client_order_id, order_id, operator_id, cancel_requested_at, cancel_due_at) ON trade_executions TO trade_reconciler;
 GRANT SELECT (user_id, proposal_id, status, expires_at) ON trade_proposals TO trade_reconciler;
 GRANT SELECT (user_id, reservation_id, status, call_before) ON gpt_usage_log TO trade_reconciler;
 GRANT SELECT ON trading_state TO trade_reconciler;

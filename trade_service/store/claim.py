@@ -1,0 +1,277 @@
+"""The claim: lock the user, read everything in one statement, judge, write, commit; and the same read without a lock.
+
+Nothing else in the project inserts an execution, and nothing else makes a send authority.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final, LiteralString
+from uuid import UUID
+
+import orjson
+
+from kernel.db import Database, Row, Statement, Transaction
+from policy.model import ExecutionStatus, PastExecution
+from policy.record import facts_to_json, verdicts_to_json
+from trade_service.authority import Order, SendAuthority
+from trade_service.execution import Judgement, NewExecution, StoredDecision
+from trade_service.ports import Claimed, ClaimResult, Collided, Denied, Exists, Expire, Judge, Reload, View
+from trade_service.proposal import StoredProposal
+from trade_service.store import user
+from trade_service.store.rows import past_execution_of, proposal_of, trading_state_of
+
+HISTORY_ROWS_MAX: Final = 501
+"""One more than any limit a policy can set, so that a full history is never cut below its limit."""
+
+# The user's executions that any rule may count, as JSON. The margin of a minute is for the clock read before this
+# statement; the rules apply the exact windows. Numbers inside JSON are text.
+RECENT_EXECUTIONS: Final[LiteralString] = """
+    (
+        SELECT json_agg(json_build_object(
+            'proposal_id', h.proposal_id, 'market', h.market, 'side', h.side, 'order_type', h.order_type,
+            'amount', h.amount::text, 'price', h.price::text, 'quote_amount', h.quote_amount::text,
+            'status', h.status, 'claimed_at', h.claimed_at, 'last_fill_at', h.last_fill_at,
+            'worst_value', h.worst_value::text, 'filled_quote', h.filled_quote::text,
+            'filled_amount', h.filled_amount::text
+        ))
+        FROM (
+            SELECT * FROM trade_executions
+            WHERE user_id = p.user_id AND (
+                claimed_at > clock_timestamp() - interval '24 hours 1 minute'
+                OR last_fill_at > clock_timestamp() - interval '24 hours 1 minute'
+                OR status IN ('SUBMITTING', 'UNKNOWN', 'SUBMITTED')
+            )
+            ORDER BY claimed_at DESC
+            LIMIT %(rows_max)s
+        ) h
+    )::text
+"""
+
+# Everything a claim depends on, by one statement: two statements see two moments, and what settled in between is
+# counted by neither.
+VIEW: Final[LiteralString] = (
+    """
+SELECT
+    protocol.min AS protocol_min,
+    protocol.max AS protocol_max,
+    coalesce((SELECT max(generation) FROM policy_sets), 0) AS generation,
+    e.execution_id,
+    p.*,
+    (
+        SELECT json_agg(json_build_object('scope', scope, 'subject', subject, 'state', state, 'reason', reason))
+        FROM trading_state
+        WHERE scope = 'GLOBAL' OR (scope = 'MARKET' AND subject = p.market) OR (scope = 'USER' AND subject = p.user_id)
+    )::text AS trading_states,
+"""
+    + RECENT_EXECUTIONS
+    + """ AS history,
+    (
+        SELECT coalesce(sum(CASE side WHEN 'BUY' THEN amount ELSE -amount END), 0)
+        FROM trade_history WHERE user_id = p.user_id AND market = p.market
+    ) AS position,
+    (
+        SELECT decided_at FROM decisions WHERE user_id = p.user_id ORDER BY decided_at DESC LIMIT 1
+    ) AS last_decided_at
+FROM protocol
+LEFT JOIN trade_proposals p ON p.user_id = %(user_id)s AND p.proposal_id = %(proposal_id)s
+LEFT JOIN trade_executions e ON e.user_id = p.user_id AND e.proposal_id = p.proposal_id
+"""
+)
+
+INSERT_DECISION: Final[LiteralString] = """
+INSERT INTO decisions (user_id, decision_id, proposal_id, outcome, verdicts, facts, policy_name, policy_sha256,
+    policy_generation, decided_at)
+VALUES (%(user_id)s, %(decision_id)s, %(proposal_id)s, %(outcome)s, %(verdicts)s::jsonb, %(facts)s::jsonb,
+    %(policy_name)s, %(policy_sha256)s, %(policy_generation)s, %(decided_at)s)
+"""
+
+# The idempotent insert. No row back means that another claim of this proposal was first.
+INSERT_EXECUTION: Final[LiteralString] = """
+INSERT INTO trade_executions (user_id, execution_id, proposal_id, decision_id, market, side, order_type, amount, price,
+    quote_amount, time_in_force, post_only, worst_value, client_order_id, operator_id, signed_timestamp_ms, window_ms,
+    body, body_sha256, claimed_at, claimed_by, cancel_due_at, status)
+VALUES (%(user_id)s, %(execution_id)s, %(proposal_id)s, %(decision_id)s, %(market)s, %(side)s, %(order_type)s,
+    %(amount)s, %(price)s, %(quote_amount)s, %(time_in_force)s, %(post_only)s, %(worst_value)s, %(client_order_id)s,
+    %(operator_id)s, %(signed_timestamp_ms)s, %(window_ms)s, %(body)s, encode(sha256(%(body)s), 'hex'), %(claimed_at)s,
+    %(claimed_by)s, %(cancel_due_at)s, 'SUBMITTING')
+ON CONFLICT (user_id, proposal_id) DO NOTHING
+RETURNING execution_id
+"""
+
+# Guarded by the status that was judged: nothing moves a proposal behind the lock, and this proves it each time.
+MOVE_PROPOSAL: Final[LiteralString] = """
+UPDATE trade_proposals SET status = %(status)s, closed_by = %(closed_by)s, closed_reason = %(closed_reason)s
+WHERE user_id = %(user_id)s AND proposal_id = %(proposal_id)s AND status = %(judged_status)s
+RETURNING proposal_id
+"""
+
+
+class ClaimStore:
+    """Claims and views of proposals."""
+
+    def __init__(self, database: Database) -> None:
+        """Use the pool of the serving role."""
+        self._database = database
+
+    async def view(self, user_id: str, proposal_id: UUID) -> View | None:
+        """Read what a claim would read, without a lock."""
+        async with self._database.transaction(user.owned_by(user_id)) as transaction:
+            now, view = await transaction.run(user.clock(), _view(user_id, proposal_id))
+        return None if view[0]["proposal_id"] is None else _view_of(now[0]["now"], view[0])
+
+    async def claim(self, user_id: str, proposal_id: UUID, actor: str, judge: Judge) -> ClaimResult | None:
+        """Lock the user, read, judge, write, commit. None for a proposal that does not exist."""
+        async with self._database.transaction(user.owned_by(user_id)) as transaction:
+            locked, now, view = await transaction.run(user.lock(user_id), user.clock(), _view(user_id, proposal_id))
+            if not locked or view[0]["proposal_id"] is None:
+                return None
+            if view[0]["execution_id"] is not None:
+                return Exists()
+            seen = _view_of(now[0]["now"], view[0])
+            return await _conclude(transaction, seen, judge(seen), actor)
+
+
+async def _conclude(
+    transaction: Transaction, seen: View, judgement: Judgement | Expire | Reload, actor: str
+) -> ClaimResult:
+    # Cases: another generation is in force; the time is over; denied; allowed.
+    match judgement:
+        case Reload():
+            return judgement
+        case Expire():
+            await transaction.run(_move(seen.proposal, "EXPIRED", actor, "its time was over"))
+            await transaction.commit()
+            return judgement
+        case Judgement(execution=None):
+            return await _deny(transaction, seen, judgement, actor)
+        case _:
+            return await _allow(transaction, seen, judgement, actor)
+
+
+async def _deny(transaction: Transaction, seen: View, judgement: Judgement, actor: str) -> Denied:
+    writes = [_decision(seen, judgement)]
+    if judgement.closes:
+        writes.append(_move(seen.proposal, "DECLINED", actor, "denied by the policy"))
+    await transaction.run(*writes)
+    await transaction.commit()
+    return Denied(_stored(seen, judgement))
+
+
+async def _allow(transaction: Transaction, seen: View, judgement: Judgement, actor: str) -> Claimed | Collided:
+    execution = judgement.execution
+    assert execution is not None  # noqa: S101 - the case above took the denials
+    content = seen.proposal.content
+    claimed = {"signed_timestamp_ms": execution.signed_timestamp_ms, "window_ms": execution.window_ms}
+    _, inserted, moved, _ = await transaction.run(
+        _decision(seen, judgement),
+        Statement(INSERT_EXECUTION, _execution_parameters(seen, judgement, execution, actor)),
+        _move(seen.proposal, "EXECUTING", None, None),
+        user.append_event(
+            content.user_id, execution.execution_id, "CLAIMED", None, ExecutionStatus.SUBMITTING, claimed
+        ),
+    )
+    if not inserted or not moved:
+        return Collided()
+    await transaction.commit()
+    # Only here, after the acknowledgement, does the right to send come into being.
+    return Claimed(SendAuthority(Order(content.user_id, content.terms.market, execution)), _stored(seen, judgement))
+
+
+def history_of(row: Row) -> tuple[PastExecution, ...]:
+    """Read what `RECENT_EXECUTIONS` gathered, newest first."""
+    return tuple(past_execution_of(item) for item in orjson.loads(row["history"] or "[]"))
+
+
+def _view(user_id: str, proposal_id: UUID) -> Statement:
+    return Statement(VIEW, {"user_id": user_id, "proposal_id": proposal_id, "rows_max": HISTORY_ROWS_MAX})
+
+
+def _view_of(now: datetime, row: Row) -> View:
+    history = history_of(row)
+    return View(
+        now=now.astimezone(UTC),
+        protocol_min=row["protocol_min"],
+        protocol_max=row["protocol_max"],
+        generation=row["generation"],
+        proposal=proposal_of(row),
+        trading_states=tuple(trading_state_of(item) for item in orjson.loads(row["trading_states"] or "[]")),
+        executions=history,
+        history_complete=len(history) < HISTORY_ROWS_MAX,
+        position=row["position"],
+        last_decided_at=row["last_decided_at"],
+    )
+
+
+def _decision(seen: View, judgement: Judgement) -> Statement:
+    decision, content = judgement.decision, seen.proposal.content
+    parameters = {
+        "user_id": content.user_id,
+        "decision_id": judgement.decision_id,
+        "proposal_id": content.proposal_id,
+        "outcome": decision.outcome,
+        "verdicts": _json(verdicts_to_json(decision.verdicts)),
+        "facts": _json(facts_to_json(judgement.facts)),
+        "policy_name": decision.policy_name,
+        "policy_sha256": decision.policy_sha256,
+        "policy_generation": judgement.policy_generation,
+        "decided_at": decision.decided_at,
+    }
+    return Statement(INSERT_DECISION, parameters)
+
+
+def _execution_parameters(
+    seen: View, judgement: Judgement, execution: NewExecution, actor: str
+) -> Mapping[str, object]:
+    content = seen.proposal.content
+    terms = content.terms
+    due = None if content.cancel_after is None else seen.now + content.cancel_after
+    return {
+        "user_id": content.user_id,
+        "execution_id": execution.execution_id,
+        "proposal_id": content.proposal_id,
+        "decision_id": judgement.decision_id,
+        "market": terms.market,
+        "side": terms.side,
+        "order_type": terms.order_type,
+        "amount": terms.amount,
+        "price": terms.price,
+        "quote_amount": terms.quote_amount,
+        "time_in_force": terms.time_in_force,
+        "post_only": terms.post_only,
+        "worst_value": execution.worst_value,
+        "client_order_id": execution.client_order_id,
+        "operator_id": execution.operator_id,
+        "signed_timestamp_ms": execution.signed_timestamp_ms,
+        "window_ms": execution.window_ms,
+        "body": execution.body,
+        "claimed_at": seen.now,
+        "claimed_by": actor,
+        "cancel_due_at": due,
+    }
+
+
+def _move(proposal: StoredProposal, status: str, closed_by: str | None, reason: str | None) -> Statement:
+    parameters = {
+        "user_id": proposal.content.user_id,
+        "proposal_id": proposal.content.proposal_id,
+        "status": status,
+        "closed_by": closed_by,
+        "closed_reason": reason,
+        "judged_status": proposal.status,
+    }
+    return Statement(MOVE_PROPOSAL, parameters)
+
+
+def _stored(seen: View, judgement: Judgement) -> StoredDecision:
+    content = seen.proposal.content
+    return StoredDecision(
+        judgement.decision_id,
+        content.user_id,
+        content.proposal_id,
+        judgement.decision,
+        judgement.policy_generation,
+    )
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,192 @@
+"""Executions after their claim: settled, refreshed, wished cancelled, read. Not inserted here, deleted nowhere."""
+
+from typing import Final, LiteralString
+from uuid import UUID
+
+from kernel.db import Database, Row, Statement, Transaction
+from policy.model import ExecutionStatus
+from trade_service.execution import OPEN, Execution, Fill, OrderFacts, Settlement, proposal_status_after
+from trade_service.store import user
+from trade_service.store.rows import event_of, execution_of, fill_of
+
+# The guard: only from a status the settlement expects, and only when it says something new. Whoever comes second
+# finds no row and changes nothing.
+SETTLE: Final[LiteralString] = """
+UPDATE trade_executions SET
+    status = %(status)s,
+    order_id = coalesce(order_id, %(order_id)s),
+    exchange_status = coalesce(%(exchange_status)s, exchange_status),
+    filled_amount = coalesce(%(filled_amount)s, filled_amount),
+    filled_quote = coalesce(%(filled_quote)s, filled_quote),
+    fee_paid = coalesce(%(fee_paid)s, fee_paid),
+    fee_currency = coalesce(%(fee_currency)s, fee_currency),
+    last_fill_at = greatest(last_fill_at, %(last_fill_at)s),
+    reject_code = coalesce(%(reject_code)s, reject_code),
+    settled_at = CASE WHEN %(final)s THEN clock_timestamp() END
+WHERE user_id = %(user_id)s AND execution_id = %(execution_id)s AND status = ANY(%(from_statuses)s)
+    AND (status <> %(status)s
+        OR order_id IS NULL AND %(order_id)s::text IS NOT NULL
+        OR coalesce(%(filled_amount)s <> filled_amount, false)
+        OR coalesce(%(fee_paid)s <> fee_paid, false))
+RETURNING old.status AS status_before, new.*
+"""
+
+READ_BY_ID: Final[LiteralString] = """
+SELECT * FROM trade_executions WHERE user_id = %(user_id)s AND execution_id = %(execution_id)s
+"""
+
+READ_BY_PROPOSAL: Final[LiteralString] = """
+SELECT * FROM trade_executions WHERE user_id = %(user_id)s AND proposal_id = %(proposal_id)s
+"""
+
+# A fill is known by market and id; a fee that was not settled yet arrives later.
+RECORD_FILLS: Final[LiteralString] = """
+INSERT INTO trade_history (user_id, market, fill_id, execution_id, order_id, side, amount, price, fee, fee_currency,
+    taker, filled_at)
+SELECT %(user_id)s, %(market)s, f.fill_id, %(execution_id)s, %(order_id)s, %(side)s, f.amount, f.price, f.fee,
+    f.fee_currency, f.taker, f.filled_at
+FROM unnest(%(fill_ids)s::text[], %(amounts)s::numeric[], %(prices)s::numeric[], %(fees)s::numeric[],
+    %(fee_currencies)s::text[], %(takers)s::boolean[], %(moments)s::timestamptz[])
+    AS f (fill_id, amount, price, fee, fee_currency, taker, filled_at)
+ON CONFLICT (user_id, market, fill_id) DO UPDATE SET fee = excluded.fee, fee_currency = excluded.fee_currency
+    WHERE trade_history.fee IS NULL
+"""
+
+MOVE_PROPOSAL: Final[LiteralString] = """
+UPDATE trade_proposals SET status = %(status)s
+WHERE user_id = %(user_id)s AND proposal_id = %(proposal_id)s AND status <> %(status)s
+"""
+
+REQUEST_CANCEL: Final[LiteralString] = """
+UPDATE trade_executions SET cancel_requested_at = clock_timestamp(), cancel_requested_by = %(actor)s
+WHERE user_id = %(user_id)s AND execution_id = %(execution_id)s AND cancel_requested_at IS NULL
+RETURNING *
+"""
+
+READ_FILLS: Final[LiteralString] = """
+SELECT * FROM trade_history WHERE user_id = %(user_id)s AND execution_id = %(execution_id)s ORDER BY filled_at, fill_id
+"""
+
+READ_EVENTS: Final[LiteralString] = """
+SELECT * FROM execution_events WHERE user_id = %(user_id)s AND execution_id = %(execution_id)s ORDER BY number
+"""
+
+
+class ExecutionRows:
+    """Executions after their claim."""
+
+    def __init__(self, database: Database) -> None:
+        """Use the pool of the serving role."""
+        self._database = database
+
+    async def settle(self, user_id: str, execution_id: UUID, settlement: Settlement) -> Execution:
+        """Move the execution, if it still stands where the settlement expects and anything is new; answer it then."""
+        key = {"user_id": user_id, "execution_id": execution_id}
+        async with self._database.transaction(user.owned_by(user_id)) as transaction:
+            _, moved = await transaction.run(
+                user.lock(user_id), Statement(SETTLE, key | _settle_parameters(settlement))
+            )
+            if not moved:
+                return await _read(transaction, Statement(READ_BY_ID, key))
+            row = moved[0]
+            _, *rest = await transaction.run(*_consequences(row, settlement), Statement(READ_FILLS, key))
+            await transaction.commit()
+            return execution_of(row, tuple(fill_of(fill) for fill in rest[-1]))
+
+    async def request_cancel(self, user_id: str, proposal_id: UUID, actor: str, reason: str) -> Execution | None:
+        """Record the wish to cancel an execution that is not final, once; answer it as it is."""
+        async with self._database.transaction(user.owned_by(user_id)) as transaction:
+            _, found = await transaction.run(user.lock(user_id), _by_proposal(user_id, proposal_id))
+            if not found:
+                return None
+            execution = execution_of(found[0])
+            if execution.status not in OPEN or execution.cancel_requested_at is not None:
+                return execution
+            key = {"user_id": user_id, "execution_id": execution.execution_id, "actor": actor}
+            about = {"actor": actor, "reason": reason}
+            wished, _ = await transaction.run(
+                Statement(REQUEST_CANCEL, key),
+                user.append_event(
+                    user_id, execution.execution_id, "CANCEL_REQUESTED", execution.status, execution.status, about
+                ),
+            )
+            await transaction.commit()
+            return execution_of(wished[0])
+
+    async def execution(self, user_id: str, proposal_id: UUID, *, events: bool) -> Execution | None:
+        """Read an execution with its fills, and its events if asked."""
+        async with self._database.transaction(user.owned_by(user_id)) as transaction:
+            found = await transaction.run_one(_by_proposal(user_id, proposal_id))
+            if not found:
+                return None
+            key = {"user_id": user_id, "execution_id": found[0]["execution_id"]}
+            statements = [Statement(READ_FILLS, key), *([Statement(READ_EVENTS, key)] if events else [])]
+            fills, *history = await transaction.run(*statements)
+        entries = tuple(event_of(row) for row in history[0]) if history else ()
+        return execution_of(found[0], tuple(fill_of(row) for row in fills), entries)
+
+
+async def _read(transaction: Transaction, statement: Statement) -> Execution:
+    row = (await transaction.run_one(statement))[0]
+    key = {"user_id": row["user_id"], "execution_id": row["execution_id"]}
+    fills = await transaction.run_one(Statement(READ_FILLS, key))
+    return execution_of(row, tuple(fill_of(fill) for fill in fills))
+
+
+def _by_proposal(user_id: str, proposal_id: UUID) -> Statement:
+    return Statement(READ_BY_PROPOSAL, {"user_id": user_id, "proposal_id": proposal_id})
+
+
+def _settle_parameters(settlement: Settlement) -> Row:
+    order = settlement.order
+    return {
+        "status": settlement.status,
+        "from_statuses": [str(status) for status in sorted(settlement.from_statuses)],
+        "final": settlement.final,
+        "reject_code": settlement.reject_code,
+        "order_id": order and order.order_id,
+        "exchange_status": order and order.exchange_status,
+        "filled_amount": order and order.filled_amount,
+        "filled_quote": order and order.filled_quote,
+        "fee_paid": order and order.fee_paid,
+        "fee_currency": order and order.fee_currency,
+        "last_fill_at": max((fill.filled_at for fill in order.fills), default=None) if order else None,
+    }
+
+
+def _consequences(row: Row, settlement: Settlement) -> list[Statement]:
+    """Return what a move brings with it: its event, the proposal's status, the fills."""
+    user_id, execution_id = row["user_id"], row["execution_id"]
+    after = ExecutionStatus(row["status"])
+    before = ExecutionStatus(row["status_before"])
+    proposal = {
+        "user_id": user_id,
+        "proposal_id": row["proposal_id"],
+        "status": proposal_status_after(after, row["filled_amount"]),
+    }
+    statements = [
+        user.append_event(user_id, execution_id, settlement.event, before, after, settlement.evidence),
+        Statement(MOVE_PROPOSAL, proposal),
+    ]
+    if settlement.order and settlement.order.fills:
+        statements.append(_record_fills(row, settlement.order))
+    return statements
+
+
+def _record_fills(row: Row, order: OrderFacts) -> Statement:
+    fills: tuple[Fill, ...] = order.fills
+    parameters = {
+        "user_id": row["user_id"],
+        "market": row["market"],
+        "execution_id": row["execution_id"],
+        "order_id": order.order_id,
+        "side": row["side"],
+        "fill_ids": [fill.fill_id for fill in fills],
+        "amounts": [fill.amount for fill in fills],
+        "prices": [fill.price for fill in fills],
+        "fees": [fill.fee for fill in fills],
+        "fee_currencies": [fill.fee_currency for fill in fills],
+        "takers": [fill.taker for fill in fills],
+        "moments": [fill.filled_at for fill in fills],
+    }
+    return Statement(RECORD_FILLS, parameters)

@@ -16,7 +16,7 @@ MASK: Final = "***"
 
 
 class SecretFileError(Exception):
-    """A secret's file is missing, readable by others, not a regular file, empty or too large."""
+    """A secret's file is missing, readable by others, not a regular file, empty, too large or no text."""
 
 
 class Secret:
@@ -73,13 +73,23 @@ def read_secret_file(path: Path) -> Secret:
     except OSError as error:
         message = f"secret file {path}: cannot be opened ({error.strerror}); expected a regular file, mode 0400"
         raise SecretFileError(message) from None
-    with os.fdopen(descriptor, "rb") as file:
-        _require_private(path, os.fstat(file.fileno()))
-        raw = file.read(MAX_SECRET_BYTES + 1)
+    try:
+        _require_private(path, os.fstat(descriptor))
+        raw = os.read(descriptor, MAX_SECRET_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if not raw.strip() or len(raw) > MAX_SECRET_BYTES:
         message = f"secret file {path}: {len(raw)} bytes found; expected 1 to {MAX_SECRET_BYTES}"
         raise SecretFileError(message)
-    return Secret(raw.decode("ascii", errors="strict").strip())
+    return Secret(_one_line(path, raw))
+
+
+def _one_line(path: Path, raw: bytes) -> str:
+    text = raw.decode("latin-1").strip(" \t\r\n")
+    if not (text.isascii() and text.isprintable()):
+        message = f"secret file {path}: expected one line of printable ASCII characters"
+        raise SecretFileError(message)
+    return text
 
 
 def _require_private(path: Path, status: os.stat_result) -> None:

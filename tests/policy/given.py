@@ -48,7 +48,7 @@ RULES = {
 }
 
 
-def tree(rules: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+def tree(rules: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
     """A policy file as a tree; `rules` replaces single rules."""
     return {
         "apiVersion": "interlock/v1",
@@ -63,7 +63,7 @@ def tree(rules: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def policy(rules: dict[str, Any] | None = None, **changes: Any) -> Policy:
+def policy(rules: dict[str, Any] | None = None, **changes: Any) -> Policy:  # noqa: ANN401 - any field
     flaws: list[Any] = []
     result = read_policy(tree(rules, **changes), flaws)
     assert result is not None, flaws
@@ -82,7 +82,7 @@ def market_sell(amount: str = "0.001", market: str = "BTC-EUR") -> Terms:
     return Terms(market, Side.SELL, OrderType.MARKET, amount=Decimal(amount))
 
 
-def proposal(terms: Terms | None = None, **changes: Any) -> Proposal:
+def proposal(terms: Terms | None = None, **changes: Any) -> Proposal:  # noqa: ANN401 - any field
     start = Proposal("alice", OUR_ID, terms or limit(), 75, "hash-1", "bot", NOW - HOUR, NOW + HOUR)
     return replace(start, **changes)
 
@@ -91,7 +91,7 @@ def approval(approver: str = "carol", content_hash: str = "hash-1") -> Approval:
     return Approval(approver, content_hash, NOW - timedelta(minutes=1))
 
 
-def execution(terms: Terms | None = None, *, ago: timedelta = DAY, number: int = 2, **changes: Any) -> PastExecution:
+def execution(terms: Terms | None = None, *, ago: timedelta = DAY, number: int = 2, **changes: Any) -> PastExecution:  # noqa: ANN401 - any field
     """An earlier order, FILLED `ago` without a recorded fill time."""
     start = PastExecution(
         UUID(int=number),
@@ -106,7 +106,7 @@ def execution(terms: Terms | None = None, *, ago: timedelta = DAY, number: int =
     return replace(start, **changes)
 
 
-def market_rules(**changes: Any) -> MarketRules:
+def market_rules(**changes: Any) -> MarketRules:  # noqa: ANN401 - any field
     start = MarketRules(
         "BTC-EUR",
         "trading",
@@ -125,7 +125,7 @@ def market_rules(**changes: Any) -> MarketRules:
     return replace(start, **changes)
 
 
-def quote(**changes: Any) -> Quote:
+def quote(**changes: Any) -> Quote:  # noqa: ANN401 - any field
     """Middle 50000, one unit at the top of each side, three below."""
     bids = (Level(Decimal(49990), Decimal(1)), Level(Decimal(49900), Decimal(3)))
     asks = (Level(Decimal(50010), Decimal(1)), Level(Decimal(50100), Decimal(3)))
@@ -136,7 +136,7 @@ def state(scope: Scope = Scope.GLOBAL, subject: str = "", kind: State = State.AC
     return TradingState(scope, subject, kind, "as told")
 
 
-def facts(**changes: Any) -> Facts:
+def facts(**changes: Any) -> Facts:  # noqa: ANN401 - any field
     start = Facts(
         now=NOW,
         trading_states=(state(),),

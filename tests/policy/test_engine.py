@@ -143,7 +143,9 @@ def test_an_override_says_nothing_where_nothing_was_denied():
 
 def test_an_override_never_lifts_a_missing_fact():
     seen = given.facts(history_complete=False)
-    assert given.verdict_of("cooldown", judged=given.proposal(overrides=(override(),)), seen=seen).code == "FACT_MISSING"
+    assert (
+        given.verdict_of("cooldown", judged=given.proposal(overrides=(override(),)), seen=seen).code == "FACT_MISSING"
+    )
 
 
 @pytest.mark.parametrize("rule", sorted(set(given.RULES) - {"cooldown", "anti_flip"}))
@@ -162,7 +164,12 @@ def test_an_exit_passes_the_rules_that_exempt_it_and_no_other(exempt: str):
     judged = given.proposal(given.market_sell("0.002"))
     seen = replace(RECENT_BUY, quote=None)
     found = codes(policy, judged, seen)
-    expected = {"cooldown": "COOLDOWN", "anti_flip": "ANTI_FLIP", "trade_caps": "TRADE_CAP", "order_value": "FACT_MISSING"}
+    expected = {
+        "cooldown": "COOLDOWN",
+        "anti_flip": "ANTI_FLIP",
+        "trade_caps": "TRADE_CAP",
+        "order_value": "FACT_MISSING",
+    }
     assert {rule: found[rule] for rule in EXEMPT} == expected | {exempt: "EXEMPT_EXIT"}
 
 

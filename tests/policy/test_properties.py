@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import yaml
 from hypothesis import given as searched
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from policy.engine import decide
 from policy.load import PolicyLoadError, parse_policy
 from policy.model import DecisionOutcome, ExecutionStatus, PastExecution, Side
-from policy.policy import Policy
+from policy.policy import Policy, policy_tree
 from policy.presets import preset_text
 from tests.policy import given
 
@@ -75,7 +76,11 @@ def reference(terms: given.Terms, history: tuple[PastExecution, ...]) -> dict[st
         opposite = same_market and one.terms.side != terms.side
         flipping |= opposite and (status in LIVE or (traded and touched < 7200))
         repeating |= (
-            happened and same_market and one.terms.side == terms.side and since < 600 and one.terms.amount == terms.amount
+            happened
+            and same_market
+            and one.terms.side == terms.side
+            and since < 600
+            and one.terms.amount == terms.amount
         )
         unresolved |= same_market and status in ("SUBMITTING", "UNKNOWN")
         if one.terms.side is Side.BUY and since < 86_400:
@@ -91,16 +96,18 @@ def reference(terms: given.Terms, history: tuple[PastExecution, ...]) -> dict[st
     }
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @searched(TERMS, HISTORIES)
 def test_an_independent_evaluator_agrees_on_any_history(terms: given.Terms, history: tuple[PastExecution, ...]):
     decision = decide(given.policy(), given.proposal(terms), given.facts(executions=history))
     expected = reference(terms, history)
-    denied = {verdict.rule: verdict.outcome.value != "PASS" for verdict in decision.verdicts if verdict.rule in expected}
+    denied = {
+        verdict.rule: verdict.outcome.value != "PASS" for verdict in decision.verdicts if verdict.rule in expected
+    }
     assert denied == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @searched(TERMS, HISTORIES)
 def test_at_the_moment_it_names_a_rule_alone_would_pass_and_not_before(
     terms: given.Terms, history: tuple[PastExecution, ...]
@@ -129,14 +136,19 @@ LOWERED = st.sampled_from(
         {"trade_caps": {"per_hour": "2", "per_day": "2", "attempts_per_hour": "10"}},
         {"trade_caps": {"per_hour": "2", "per_day": "3", "attempts_per_hour": "1"}},
         {"budget": {"gpt_calls": {"per_hour": "3", "per_day": "10"}, "order_value": {"per_day": "100"}}},
-        {"budget": {"gpt_calls": {"per_hour": "3", "per_day": "10"}, "order_value": {"per_hour": "60", "per_day": "500"}}},
+        {
+            "budget": {
+                "gpt_calls": {"per_hour": "3", "per_day": "10"},
+                "order_value": {"per_hour": "60", "per_day": "500"},
+            }
+        },
         {"repeat_intent": {"window": "1h"}},
         {"price_collar": {"max_deviation": "0.1%", "max_quote_age": "5s"}},
     ]
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @searched(LOWERED, TERMS, HISTORIES)
 def test_a_tighter_limit_never_turns_a_denial_into_leave(
     tighter: dict[str, object], terms: given.Terms, history: tuple[PastExecution, ...]
@@ -145,7 +157,7 @@ def test_a_tighter_limit_never_turns_a_denial_into_leave(
         assert outcome(given.policy(tighter), terms, history) is DecisionOutcome.DENY
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @searched(TERMS, HISTORIES, executions())
 def test_one_more_order_in_the_past_never_turns_a_denial_into_leave(
     terms: given.Terms, history: tuple[PastExecution, ...], more: PastExecution
@@ -155,7 +167,6 @@ def test_one_more_order_in_the_past_never_turns_a_denial_into_leave(
 
 
 HUNTER = preset_text("hunter", ("alice",))
-LOADED = parse_policy(HUNTER, "hunter.yaml")
 LETTERS = st.text(alphabet="0123456789.%\"'[]{}:,-_&*!<|>#\n abhmsEURx٣", min_size=0, max_size=4)
 
 
@@ -170,29 +181,26 @@ def mutated(draw: st.DrawFn) -> str:
     return text
 
 
-def tame(policy: Policy) -> bool:
-    """Whether a policy that loaded states every limit within its documented bounds."""
-    rules = {rule.name: rule for rule in policy.rules}
-    return set(given.RULES) <= set(rules) and policy.approval is not None
+def meaning(node: object) -> object:
+    """What a tree of strings says, by rules of its own: numbers as numbers, durations in seconds, lists unordered."""
+    if isinstance(node, dict):
+        return {key: meaning(part) for key, part in node.items()}
+    if isinstance(node, list):
+        return sorted((meaning(part) for part in node), key=repr)
+    text = str(node)
+    unit = {"s": 1, "m": 60, "h": 3600, "d": 86_400}.get(text[-1:], 0)
+    if unit and text[:-1].isdecimal():
+        return int(text[:-1]) * unit
+    return Decimal(text.rstrip("%")) if text.rstrip("%").replace(".", "").isdecimal() else text
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=700, deadline=None)
 @searched(mutated())
-def test_a_mutated_file_is_refused_or_says_what_it_says(text: str):
+def test_a_mutated_file_is_refused_or_means_what_another_reader_reads(text: str):
     try:
         policy = parse_policy(text, "mutated.yaml")
     except PolicyLoadError as refused:
         assert refused.problems
         return
-    assert tame(policy)
-    assert says_the_same(policy, text)
-
-
-def says_the_same(policy: Policy, text: str) -> bool:
-    """Whether every limit of a loaded policy stands in the text in letters; comments may have changed freely."""
-    if policy == LOADED:
-        return True
-    from policy.fields import plain
-
-    known = {key for rule in policy.rules for key in plain(rule)} if policy.rules else set()
-    return all(key in text for key in known)
+    read = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - every scalar a string
+    assert meaning(policy_tree(policy)) == meaning({"approval": {"required": "true"}} | read)

@@ -30,7 +30,9 @@ def test_no_float_and_no_ambient_now(path: Path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     numbers = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     assert not [number for number in numbers if isinstance(number, float)]
-    calls = [node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    calls = [
+        node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert not {"now", "utcnow", "today", "total_seconds", "open_code"} & set(calls)
     assert "float" not in names

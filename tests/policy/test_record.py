@@ -27,7 +27,9 @@ HISTORY = (
     given.execution(given.market_sell("0.10"), number=3, filled_value=Decimal("1E+2")),
 )
 FACTS = given.facts(
-    executions=HISTORY, trading_states=(given.state(), given.state(given.Scope.USER, "alice")), position=Decimal("-0.10")
+    executions=HISTORY,
+    trading_states=(given.state(), given.state(given.Scope.USER, "alice")),
+    position=Decimal("-0.10"),
 )
 PROPOSAL = given.proposal(
     given.limit(Side.SELL, amount="0.00100"),

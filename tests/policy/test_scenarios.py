@@ -26,7 +26,11 @@ def terms_of(order: dict[str, str]) -> Terms:
     market, side = order.get("market", "BTC-EUR"), Side(order["side"])
     if "price" in order:
         return given.limit(side, order["amount"], order["price"], market)
-    return given.market_buy(order["quote_amount"], market) if side is Side.BUY else given.market_sell(order["amount"], market)
+    return (
+        given.market_buy(order["quote_amount"], market)
+        if side is Side.BUY
+        else given.market_sell(order["amount"], market)
+    )
 
 
 def past_of(number: int, row: dict[str, Any]) -> PastExecution:

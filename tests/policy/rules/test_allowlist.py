@@ -8,7 +8,7 @@ from tests.policy import given
 @pytest.mark.parametrize(
     ("market", "code"), [("BTC-EUR", "OK"), ("SOL-EUR", "MARKET_NOT_ALLOWED"), ("btc-eur", "MARKET_NOT_ALLOWED")]
 )
-def test_only_listed_markets_are_admitted(market, code):
+def test_only_listed_markets_are_admitted(market: str, code: str):
     assert given.verdict_of("allowlist", judged=given.proposal(given.limit(market=market))).code == code
 
 

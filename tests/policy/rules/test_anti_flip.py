@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from policy.model import ExecutionStatus, Side
+from policy.model import ExecutionStatus, Side, Terms
 from tests.policy import given
 
 PERIOD = timedelta(hours=2)
@@ -13,7 +13,7 @@ SOLD = given.limit(Side.SELL)
 @pytest.mark.parametrize(
     ("ago", "code"), [(PERIOD - given.EPSILON, "ANTI_FLIP"), (PERIOD, "OK"), (PERIOD + given.EPSILON, "OK")]
 )
-def test_exactly_after_the_period_the_opposite_order_is_admitted(ago, code):
+def test_exactly_after_the_period_the_opposite_order_is_admitted(ago: timedelta, code: str):
     sold = given.execution(SOLD, ago=ago)
     verdict = given.verdict_of("anti_flip", seen=given.facts(executions=(sold,)))
     assert verdict.code == code
@@ -39,7 +39,7 @@ STATUSES = [
 
 
 @pytest.mark.parametrize(("status", "filled", "code"), STATUSES)
-def test_what_traded_or_still_may_counts(status, filled, code):
+def test_what_traded_or_still_may_counts(status: ExecutionStatus, filled: str, code: str):
     sold = given.execution(SOLD, ago=timedelta(minutes=1), status=status, filled_amount=Decimal(filled))
     assert given.verdict_of("anti_flip", seen=given.facts(executions=(sold,))).code == code
 
@@ -57,7 +57,7 @@ def test_a_buy_keeps_a_sell_away_as_well():
 
 
 @pytest.mark.parametrize("terms", [given.limit(), given.limit(Side.SELL, market="ETH-EUR")])
-def test_the_same_side_and_other_markets_do_not_count(terms):
+def test_the_same_side_and_other_markets_do_not_count(terms: Terms):
     earlier = given.execution(terms, ago=timedelta(minutes=1))
     assert given.verdict_of("anti_flip", seen=given.facts(executions=(earlier,))).code == "OK"
 

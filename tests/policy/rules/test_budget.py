@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from policy.model import ExecutionStatus, Side
+from policy.model import ExecutionStatus, Side, Verdict
 from tests.policy import given
 
 CALLS = {"per_hour": "3", "per_day": "10"}
@@ -11,7 +11,7 @@ BUDGET = given.policy({"budget": {"gpt_calls": CALLS, "order_value": {"per_hour"
 MINUTE = timedelta(minutes=1)
 
 
-def judged(*spent: tuple[timedelta, str], wanted: str = "100"):
+def judged(*spent: tuple[timedelta, str], wanted: str = "100") -> Verdict:
     executions = tuple(
         given.execution(ago=ago, number=number, filled_value=Decimal(value))
         for number, (ago, value) in enumerate(spent, start=2)
@@ -22,7 +22,7 @@ def judged(*spent: tuple[timedelta, str], wanted: str = "100"):
 
 
 @pytest.mark.parametrize(("spent", "code"), [("49.99", "OK"), ("50", "OK"), ("50.01", "BUDGET_ORDER_VALUE")])
-def test_a_budget_admits_exactly_its_value(spent, code):
+def test_a_budget_admits_exactly_its_value(spent: str, code: str):
     assert judged((MINUTE, spent)).code == code
 
 
@@ -30,7 +30,7 @@ def test_a_budget_admits_exactly_its_value(spent, code):
 @pytest.mark.parametrize(
     ("past", "code"), [(-given.EPSILON, "BUDGET_ORDER_VALUE"), (timedelta(0), "OK"), (given.EPSILON, "OK")]
 )
-def test_what_is_exactly_as_old_as_the_window_has_left_it(window, past, code):
+def test_what_is_exactly_as_old_as_the_window_has_left_it(window: timedelta, past: timedelta, code: str):
     spent = "100" if window == given.HOUR else "250"
     verdict = judged((window + past, spent))
     assert verdict.code == code
@@ -59,7 +59,7 @@ STATUSES = [
 
 
 @pytest.mark.parametrize(("status", "counted"), STATUSES)
-def test_open_orders_count_their_worst_case_and_closed_ones_what_was_filled(status, counted):
+def test_open_orders_count_their_worst_case_and_closed_ones_what_was_filled(status: ExecutionStatus, counted: str):
     earlier = given.execution(ago=MINUTE, status=status, worst_value=Decimal(90), filled_value=Decimal(60))
     verdict = given.verdict_of("budget", BUDGET, seen=given.facts(executions=(earlier,)))
     assert verdict.observed.startswith(f"per_hour {counted} +")

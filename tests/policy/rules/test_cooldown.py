@@ -12,7 +12,7 @@ PERIOD = timedelta(minutes=30)
 @pytest.mark.parametrize(
     ("ago", "code"), [(PERIOD - given.EPSILON, "COOLDOWN"), (PERIOD, "OK"), (PERIOD + given.EPSILON, "OK")]
 )
-def test_exactly_after_the_period_the_next_order_is_admitted(ago, code):
+def test_exactly_after_the_period_the_next_order_is_admitted(ago: timedelta, code: str):
     earlier = given.execution(ago=ago)
     verdict = given.verdict_of("cooldown", seen=given.facts(executions=(earlier,)))
     assert verdict.code == code
@@ -28,14 +28,14 @@ def test_it_runs_from_the_later_of_claim_and_last_fill():
 
 
 @pytest.mark.parametrize("status", ExecutionStatus)
-def test_all_but_rejected_and_never_placed_orders_count(status):
+def test_all_but_rejected_and_never_placed_orders_count(status: ExecutionStatus):
     earlier = given.execution(status=status, ago=timedelta(minutes=1), filled_amount=Decimal(0))
     code = given.verdict_of("cooldown", seen=given.facts(executions=(earlier,))).code
     assert code == ("OK" if status in {ExecutionStatus.REJECTED, ExecutionStatus.NOT_PLACED} else "COOLDOWN")
 
 
 @pytest.mark.parametrize(("per", "code"), [("market", "OK"), ("user", "COOLDOWN")])
-def test_it_covers_one_market_or_the_whole_user(per, code):
+def test_it_covers_one_market_or_the_whole_user(per: str, code: str):
     judged_by = given.policy({"cooldown": {"per": per, "period": "30m"}})
     elsewhere = given.execution(given.limit(market="ETH-EUR"), ago=timedelta(minutes=1))
     assert given.verdict_of("cooldown", judged_by, seen=given.facts(executions=(elsewhere,))).code == code

@@ -1,4 +1,5 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("terms", "changes", "code", "words"), CASES)
-def test_what_the_exchange_would_refuse_is_denied(terms, changes, code, words):
+def test_what_the_exchange_would_refuse_is_denied(terms: Terms, changes: dict[str, Any], code: str, words: str):
     seen = given.facts(market_rules=given.market_rules(**changes))
     verdict = given.verdict_of("market_rules", None, given.proposal(terms), seen)
     assert verdict.code == code

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from policy.model import Quality
+from policy.model import Quality, Quote, Terms
 from tests.policy import given
 
 CASES = [
@@ -25,7 +25,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("terms", "code"), CASES)
-def test_both_bounds_are_admitted_themselves(terms, code):
+def test_both_bounds_are_admitted_themselves(terms: Terms, code: str):
     assert given.verdict_of("order_value", judged=given.proposal(terms)).code == code
 
 
@@ -43,7 +43,7 @@ QUOTES = [
 
 
 @pytest.mark.parametrize(("quote", "code"), QUOTES)
-def test_a_market_sell_has_a_value_only_by_a_good_quote(quote, code):
+def test_a_market_sell_has_a_value_only_by_a_good_quote(quote: Quote | None, code: str):
     judged, seen = given.proposal(given.market_sell()), given.facts(quote=quote)
     assert given.verdict_of("order_value", None, judged, seen).code == code
 

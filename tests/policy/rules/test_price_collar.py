@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from policy.model import Quality, Side
+from policy.model import Quality, Quote, Side, Terms
 from tests.policy import given
 
 COLLAR = given.policy({"price_collar": {"max_deviation": "0.1%", "max_quote_age": "5s"}})
@@ -32,7 +32,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("terms", "code"), CASES)
-def test_the_worst_price_stays_in_the_collar_on_the_harmful_side(terms, code):
+def test_the_worst_price_stays_in_the_collar_on_the_harmful_side(terms: Terms, code: str):
     assert given.verdict_of("price_collar", COLLAR, given.proposal(terms)).code == code
 
 
@@ -51,5 +51,5 @@ QUOTES = [
 
 
 @pytest.mark.parametrize(("quote", "code"), QUOTES)
-def test_only_a_good_young_whole_quote_is_a_fact(quote, code):
+def test_only_a_good_young_whole_quote_is_a_fact(quote: Quote | None, code: str):
     assert given.verdict_of("price_collar", COLLAR, seen=given.facts(quote=quote)).code == code

@@ -3,13 +3,13 @@ from decimal import Decimal
 
 import pytest
 
-from policy.model import ExecutionStatus
+from policy.model import ExecutionStatus, Verdict
 from tests.policy import given
 
 CAPS = given.policy({"trade_caps": {"per_hour": "2", "per_day": "3", "attempts_per_hour": "4"}})
 
 
-def judged(*agos: timedelta, status: ExecutionStatus = ExecutionStatus.FILLED):
+def judged(*agos: timedelta, status: ExecutionStatus = ExecutionStatus.FILLED) -> Verdict:
     executions = tuple(
         given.execution(given.limit(market="ETH-EUR"), ago=ago, number=number, status=status)
         for number, ago in enumerate(sorted(agos), start=2)
@@ -29,7 +29,7 @@ def test_a_cap_of_two_admits_exactly_two():
 
 @pytest.mark.parametrize("window", [given.HOUR, given.DAY])
 @pytest.mark.parametrize(("past", "code"), [(-given.EPSILON, "TRADE_CAP"), (timedelta(0), "OK"), (given.EPSILON, "OK")])
-def test_what_is_exactly_as_old_as_the_window_has_left_it(window, past, code):
+def test_what_is_exactly_as_old_as_the_window_has_left_it(window: timedelta, past: timedelta, code: str):
     others = [MINUTE] if window == given.HOUR else [given.HOUR * 2, given.HOUR * 3]
     verdict = judged(*others, window + past)
     assert verdict.code == code
@@ -44,7 +44,7 @@ def test_next_possible_is_when_enough_have_left_every_full_window():
 
 
 @pytest.mark.parametrize("status", ExecutionStatus)
-def test_what_was_not_placed_counts_as_an_attempt_only(status):
+def test_what_was_not_placed_counts_as_an_attempt_only(status: ExecutionStatus):
     refused = status in {ExecutionStatus.REJECTED, ExecutionStatus.NOT_PLACED}
     assert judged(MINUTE, 2 * MINUTE, status=status).code == ("OK" if refused else "TRADE_CAP")
     assert judged(*[MINUTE] * 3, status=status).code == ("OK" if refused else "TRADE_CAP")

@@ -1,6 +1,6 @@
 import pytest
 
-from policy.model import Scope, Side, State
+from policy.model import Scope, Side, State, TradingState
 from tests.policy import given
 
 GLOBAL, MARKET, USER = Scope.GLOBAL, Scope.MARKET, Scope.USER
@@ -22,7 +22,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("rows", "side", "code"), CASES)
-def test_the_most_restrictive_state_that_covers_the_order_holds(rows, side, code):
+def test_the_most_restrictive_state_that_covers_the_order_holds(
+    rows: list[tuple[Scope, str, State]], side: Side, code: str
+):
     states = tuple(given.state(*row) for row in rows)
     verdict = given.verdict_of(
         "trading_state", None, given.proposal(given.limit(side)), given.facts(trading_states=states)
@@ -31,5 +33,5 @@ def test_the_most_restrictive_state_that_covers_the_order_holds(rows, side, code
 
 
 @pytest.mark.parametrize("states", [(), (given.state(USER, "alice"),)])
-def test_a_switch_that_was_not_read_denies(states):
+def test_a_switch_that_was_not_read_denies(states: tuple[TradingState, ...]):
     assert given.verdict_of("trading_state", seen=given.facts(trading_states=states)).code == "FACT_MISSING"

@@ -6,7 +6,7 @@ from tests.policy import given
 
 @pytest.mark.parametrize("status", ExecutionStatus)
 @pytest.mark.parametrize("market", ["BTC-EUR", "ETH-EUR"])
-def test_an_unresolved_order_in_the_market_denies_the_next(status, market):
+def test_an_unresolved_order_in_the_market_denies_the_next(status: ExecutionStatus, market: str):
     earlier = given.execution(given.limit(market=market), status=status, ago=given.DAY * 30)
     verdict = given.verdict_of("unresolved", seen=given.facts(executions=(earlier,)))
     unresolved = market == "BTC-EUR" and status in {ExecutionStatus.SUBMITTING, ExecutionStatus.UNKNOWN}

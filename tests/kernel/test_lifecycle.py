@@ -1,0 +1,141 @@
+"""A process stops when it is asked to, and its background loops never die in silence."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kernel import lifecycle
+from kernel.lifecycle import Loops
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+PROGRAM = """
+import asyncio
+from kernel import logs
+from kernel.lifecycle import Loops, run
+
+async def forever():
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        logs.log("loop_cleaned_up")
+
+async def main(stop):
+    async with Loops() as loops:
+        loops.start("forever", forever)
+        logs.log("up", loop=type(asyncio.get_running_loop()).__module__)
+        await stop.wait()
+        logs.log("stopping")
+        if STUBBORN:
+            await asyncio.sleep(3600)
+
+logs.configure()
+run(main)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_process_cleanly(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", f"STUBBORN = False{PROGRAM}"], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        first = json.loads(process.stderr.readline())
+        process.send_signal(number)
+        rest = [json.loads(line)["event"] for line in process.stderr]
+        assert process.wait(10) == 0
+    assert (first["event"], first["loop"]) == ("up", "uvloop")
+    assert rest == ["signal", "stopping", "loop_cleaned_up"]
+
+
+def test_a_second_signal_ends_what_does_not_stop_by_itself() -> None:
+    with subprocess.Popen([sys.executable, "-c", f"STUBBORN = True{PROGRAM}"], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        seen = [json.loads(process.stderr.readline())["event"] for _ in range(2)]
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read().decode()
+        assert process.wait(10) != 0
+    assert seen == ["signal", "stopping"]
+    assert "loop_cleaned_up" in rest
+
+
+async def test_a_loop_that_crashes_is_logged_alarmed_and_started_again(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "FIRST_BACKOFF_SECONDS", 0.01)
+    rounds, third = 0, asyncio.Event()
+
+    async def loop() -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds < 3:
+            raise RuntimeError("round failed")
+        third.set()
+        await asyncio.sleep(3_600)
+
+    async with Loops() as loops:
+        loops.start("scratch", loop)
+        await asyncio.wait_for(third.wait(), 5)
+        assert loops.names() == {"scratch"}
+    assert loops.names() == set()
+    crashes = [line for line in lines() if line["event"] == "loop_crashed"]
+    assert [line["restart_in_seconds"] for line in crashes] == [0.01, 0.02]
+    assert crashes[0]["trace"][0] == "RuntimeError: round failed"
+    assert [(line["code"], line["subject"]) for line in lines() if line["event"] == "alarm"] == [
+        ("LOOP_CRASHED", "scratch")
+    ]
+
+
+async def test_a_loop_that_returns_is_finished_and_its_name_is_free(lines: Lines) -> None:
+    async def once() -> None:
+        return
+
+    async with Loops() as loops:
+        loops.start("once", once)
+        await asyncio.sleep(0.02)
+        loops.start("once", once)
+        with pytest.raises(ValueError, match="running already"):
+            loops.start("once", once)
+    assert "loop_finished" in {line["event"] for line in lines()}
+
+
+async def test_stopping_waits_until_each_loop_has_cleaned_up() -> None:
+    cleaned = False
+
+    async def loop() -> None:
+        nonlocal cleaned
+        try:
+            await asyncio.sleep(3_600)
+        finally:
+            await asyncio.sleep(0.05)
+            cleaned = True
+
+    async with Loops() as loops:
+        loops.start("slow", loop)
+        await asyncio.sleep(0.01)
+    assert cleaned
+
+
+async def test_a_loop_that_will_not_stop_is_named_and_left(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "STOP_SECONDS", 0.05)
+    release = asyncio.Event()
+
+    async def loop() -> None:
+        while not release.is_set():
+            try:
+                await asyncio.shield(release.wait())
+            except asyncio.CancelledError:
+                continue
+
+    async with Loops() as loops:
+        loops.start("stubborn", loop)
+        await asyncio.sleep(0.01)
+    assert [line["loop"] for line in lines() if line["event"] == "loop_stuck"] == ["stubborn"]
+    release.set()
+    await asyncio.sleep(0.02)

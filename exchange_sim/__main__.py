@@ -60,12 +60,12 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 def announce(address: str, ready_file: Path | None) -> None:
     """Tell on standard output, and in a file that appears whole, where the exchange listens."""
-    sys.stdout.write(f"exchange_sim listening on {address}\n")
-    sys.stdout.flush()
     if ready_file is not None:
         partial = ready_file.with_suffix(".partial")
         partial.write_text(address + "\n")
         partial.replace(ready_file)
+    sys.stdout.write(f"exchange_sim listening on {address}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ EXECUTES: Mapping[str, bool] = {
     "replace_body": True,
 }
 _STATUS = {"redirect": 307, "html": 403, "replace_body": 200}
+# How a connection without an answer ends; a silent one is closed by whoever gives up first.
+HOW = ("close", "reset", "hang")
 # These codes say that the operation may have succeeded, so by default it has.
 CODES_THAT_EXECUTE = (101, 109)
 CODES = (101, 105, 107, 108, 109, 111, 112, 220, 240, 400, 419, 430)
@@ -149,7 +151,7 @@ def _read(wish: Mapping[str, object], number: int) -> Fault:
         number=number,
         match=Match(**{part: str(value) for part, value in match.items()}),
         fault=str(name),
-        times=None if times is None else _number({"times": times}, "times", 1, 10**9),
+        times=None if times is None else _times(times),
         probability=None if probability is None else _probability(probability),
         seed=seed,
         executes=bool(wish.get("executes", default)),
@@ -158,7 +160,7 @@ def _read(wish: Mapping[str, object], number: int) -> Fault:
         code=code,
         body=str(wish.get("body", "")),
         size_bytes=_number(wish, "size_bytes", 10 * 1024 * 1024, MOST_BODY_BYTES),
-        how=str(wish.get("how", "close")),
+        how=_how(wish.get("how", HOW[0])),
     )
     if probability is not None:
         fault.random = Random(seed)
@@ -169,6 +171,18 @@ def _probability(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError("probability must be within 0 and 1")
     return float(value)
+
+
+def _times(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError("times must be a whole number from 1, or null for always")
+    return value
+
+
+def _how(value: object) -> str:
+    if value not in HOW:
+        raise ValueError(f"how must be one of {', '.join(HOW)}")
+    return str(value)
 
 
 def _number(wish: Mapping[str, object], name: str, default: int, most: int) -> int:

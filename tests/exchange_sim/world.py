@@ -102,7 +102,9 @@ class World:
         """Place an order: a limit buy of 0.01 BTC at 40,000 unless the fields say otherwise; None leaves one out."""
         body = {"market": "BTC-EUR", "side": "buy", "orderType": "limit", "operatorId": 7}
         body |= {"amount": "0.01", "price": "40000"} | fields
-        return await self.call("POST", "/order", {name: each for name, each in body.items() if each is not None}, key=key)
+        return await self.call(
+            "POST", "/order", {name: each for name, each in body.items() if each is not None}, key=key
+        )
 
     async def balances(self, key: str = KEY) -> dict[str, tuple[str, str]]:
         rows = (await self.call("GET", "/balance", key=key)).json
@@ -110,5 +112,7 @@ class World:
 
     async def _send(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> Reply:
         url = URL(self.url + target, encoded=True)
-        async with self.session.request(method, url, data=body or None, headers=headers, allow_redirects=False) as found:
+        async with self.session.request(
+            method, url, data=body or None, headers=headers, allow_redirects=False
+        ) as found:
             return Reply(found.status, dict(found.headers), await found.read())

@@ -1,0 +1,174 @@
+"""Every fault does what it says, to the requests it is for, as often as it says, and is counted."""
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import ClientError, ClientPayloadError
+
+from exchange_sim.faults import EXECUTES, Faults
+from tests.exchange_sim.world import World
+
+PLACING = {"method": "POST", "path": "/v2/order"}
+# Fault, HTTP status seen, error code seen, orders made.
+ANSWERED = [
+    ({"fault": "error_5xx_before", "status": 502}, 502, None, 0),
+    ({"fault": "error_5xx_after_executing", "status": 504}, 504, None, 1),
+    ({"fault": "error_code", "code": 101}, 500, 101, 1),
+    ({"fault": "error_code", "code": 101, "executes": False}, 500, 101, 0),
+    ({"fault": "error_code", "code": 107}, 503, 107, 0),
+    ({"fault": "error_code", "code": 108}, 503, 108, 0),
+    ({"fault": "error_code", "code": 108, "executes": True}, 503, 108, 1),
+    ({"fault": "error_code", "code": 109}, 503, 109, 1),
+    ({"fault": "error_code", "code": 111}, 503, 111, 0),
+    ({"fault": "html"}, 403, None, 0),
+    ({"fault": "html", "status": 200, "executes": True}, 200, None, 1),
+    ({"fault": "ban"}, 429, 105, 0),
+    ({"fault": "redirect"}, 307, None, 0),
+    ({"fault": "redirect", "status": 308, "executes": True}, 308, None, 1),
+    ({"fault": "truncated_json"}, 200, None, 1),
+    ({"fault": "replace_body", "body": '{"orderId":7}'}, 200, None, 1),
+    ({"fault": "delay_response", "ms": 1}, 200, None, 1),
+    ({"fault": "delay_request", "ms": 1}, 200, None, 1),
+]
+
+
+async def inject(world: World, **wish: Any) -> None:
+    await world.admin("POST", "faults", {"match": PLACING} | wish)
+
+
+async def injected(world: World) -> dict[str, int]:
+    found: dict[str, int] = (await world.admin("GET", "faults")).json["injected"]
+    return found
+
+
+@pytest.mark.parametrize(("wish", "status", "code", "orders"), ANSWERED)
+async def test_a_fault_that_answers(
+    world: World, wish: dict[str, Any], status: int, code: int | None, orders: int
+) -> None:
+    await inject(world, **wish)
+    answered = await world.order()
+    assert answered.status == status
+    if code is not None:
+        assert answered.code == code
+    assert len(world.exchange.ledger.orders) == orders
+    assert await injected(world) == {wish["fault"]: 1}
+    assert world.exchange.ledger.requests[-1].faults == [wish["fault"]]
+    if wish["fault"] != "ban":
+        assert (await world.order()).status == 200
+
+
+@pytest.mark.parametrize(("fault", "orders"), [("drop_request", 0), ("drop_response", 1), ("reset_mid_body", 1)])
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_fault_that_ends_the_connection(world: World, fault: str, orders: int, how: str) -> None:
+    await inject(world, fault=fault, how=how)
+    with pytest.raises(ClientPayloadError if fault == "reset_mid_body" else ClientError):
+        await world.order()
+    assert len(world.exchange.ledger.orders) == orders
+    (request,) = (await world.admin("GET", "ledger?kind=requests")).json["requests"]
+    assert (request["status"], request["faults"]) == (None, [fault])
+    assert await injected(world) == {fault: 1}
+    assert (await world.order()).status == 200
+
+
+async def test_bodies_that_are_cut_or_padded_are_what_they_say(world: World) -> None:
+    await inject(world, fault="truncated_json")
+    with pytest.raises(orjson.JSONDecodeError):
+        orjson.loads((await world.order()).body)
+    await inject(world, fault="oversized_body", size_bytes=300_000)
+    big = await world.order()
+    assert len(big.body) > 300_000
+    assert big.json["status"] == "new"
+    await inject(world, fault="html")
+    html = await world.order()
+    assert html.headers["Content-Type"].startswith("text/html")
+    assert "bitvavo-ratelimit-limit" not in html.headers
+
+
+async def test_a_request_delayed_past_its_window_is_not_executed(world: World) -> None:
+    """The clock moves while the request waits: its age is judged when the wait is over."""
+    await inject(world, fault="delay_request", ms=200)
+    waiting = asyncio.create_task(world.order())
+    while not world.exchange.ledger.requests:
+        await asyncio.sleep(0.001)
+    world.clock.advance(5_001)
+    assert (await waiting).code == 304
+    assert world.exchange.ledger.orders == []
+
+
+async def test_a_read_lag_hides_orders_from_all_reads(world: World) -> None:
+    made = (await world.order()).json
+    lagging = ("/order", "/orders", "/ordersOpen", "/trades")
+    for path in lagging:
+        await world.admin("POST", "faults", {"match": {"path": f"/v2{path}"}, "fault": "read_lag", "ms": 60_000})
+    assert (await world.call("GET", f"/order?market=BTC-EUR&orderId={made['orderId']}")).code == 240
+    for path in lagging[1:]:
+        assert (await world.call("GET", f"{path}?market=BTC-EUR")).json == []
+    assert (await world.call("GET", "/ordersOpen?market=BTC-EUR")).json == [made]
+
+
+async def test_a_ban_may_have_a_length_of_its_own(world: World) -> None:
+    await inject(world, fault="ban", ms=1_500)
+    assert (await world.order()).code == 105
+    world.clock.advance(1_499)
+    assert (await world.order()).code == 105
+    world.clock.advance(1)
+    assert (await world.order()).status == 200
+
+
+async def test_a_fault_is_for_those_it_matches(world: World) -> None:
+    await world.admin("POST", "faults", {"match": {"contains": "ETH-EUR"}, "fault": "html", "times": 5})
+    assert (await world.order()).status == 200
+    assert (await world.call("GET", "/orders?market=ETH-EUR")).status == 403
+    assert (await world.order(market="ETH-EUR")).status == 403
+    assert await injected(world) == {"html": 2}
+
+
+async def test_removed_faults_stop_and_stay_counted(world: World) -> None:
+    await inject(world, fault="html", times=9)
+    await world.order()
+    assert (await world.admin("DELETE", "faults")).json == {"removed": 1}
+    assert (await world.order()).status == 200
+    assert await injected(world) == {"html": 1}
+
+
+async def test_faults_of_one_request_add_up(world: World) -> None:
+    await inject(world, fault="delay_response", ms=1)
+    await inject(world, fault="error_code", code=109)
+    assert (await world.order()).code == 109
+    assert await injected(world) == {"delay_response": 1, "error_code": 1}
+
+
+def strikes(seed: int) -> list[bool]:
+    faults = Faults()
+    faults.add({"fault": "html", "probability": 0.3, "seed": seed})
+    return [bool(faults.meeting("GET", "/v2/time", b"", "")) for _ in range(200)]
+
+
+def test_a_probability_is_repeatable_by_its_seed() -> None:
+    assert strikes(1) == strikes(1)
+    assert strikes(1) != strikes(2)
+    assert 30 <= sum(strikes(1)) <= 90
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"fault": "nonsense"},
+        {"fault": "html", "tmies": 1},
+        {"fault": "html", "times": 0},
+        {"fault": "html", "probability": 1.5},
+        {"fault": "html", "match": {"methd": "POST"}},
+        {"fault": "delay_request", "ms": -1},
+        {"fault": "drop_response", "how": "gently"},
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused(wish: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        Faults().add(wish)
+
+
+def test_every_fault_is_tested() -> None:
+    tested = {wish["fault"] for wish, *_ in ANSWERED}
+    assert tested | {"drop_request", "drop_response", "reset_mid_body", "read_lag", "oversized_body"} == set(EXECUTES)

@@ -23,15 +23,26 @@ import httpx
 from aiohttp import web
 from httpx_aiohttp import AiohttpTransport
 
+from bitvavo.client import TradeClient
 from bitvavo.endpoints import TRADE_ENDPOINTS
+from bitvavo.reply import Accepted
+from bitvavo.signing import Credentials
 from bitvavo.transport import open_client
+from kernel.secret import Secret
 
 IN_FLIGHT: Final = (1, 8, 32)
 ROUNDS: Final = 7
 REQUESTS_PER_ROUND: Final = 400
 WARM_UP_REQUESTS: Final = 64
 BODY: Final = b'{"market":"BTC-EUR","side":"buy","orderType":"limit","operatorId":1,"amount":"0.001","price":"50000"}'
-ANSWER: Final = b'{"orderId":"1be6d0df-d5dc-4b53-a250-3376f3b393e6","market":"BTC-EUR","status":"new"}' + b" " * 700
+CLIENT_ORDER_ID: Final = "0b2f6b1e-8d0a-4c7e-9a4e-2f6f2a4b8c11"
+ANSWER: Final = (
+    b'{"orderId":"1be6d0df-d5dc-4b53-a250-3376f3b393e6","clientOrderId":"0b2f6b1e-8d0a-4c7e-9a4e-2f6f2a4b8c11",'
+    b'"market":"BTC-EUR","created":1795500000000,"updated":1795500000123,"status":"new","side":"buy",'
+    b'"orderType":"limit","amount":"0.001","amountRemaining":"0.001","price":"50000","onHold":"50.13",'
+    b'"onHoldCurrency":"EUR","filledAmount":"0","filledAmountQuote":"0","feePaid":"0","feeCurrency":"EUR","fills":[],'
+    b'"selfTradePrevention":"decrementAndCancel","visible":true,"timeInForce":"GTC","postOnly":false,"operatorId":1}'
+)
 HEADERS: Final = {"content-type": "application/json", "bitvavo-access-signature": "0" * 64}
 SAMPLES: Final = Path(__file__).with_suffix(".samples.json")
 
@@ -79,9 +90,29 @@ async def httpx_on_httpx_aiohttp(url: str) -> AsyncIterator[Post]:
 
 @asynccontextmanager
 async def guarded(url: str) -> AsyncIterator[Post]:
-    """Send with what the services use: httpx on our guarded transport over aiohttp."""
+    """Send with httpx on our guarded transport over aiohttp."""
     async with open_client(url, TRADE_ENDPOINTS) as client:
         yield _poster(client)
+
+
+@asynccontextmanager
+async def whole_client(url: str) -> AsyncIterator[Post]:
+    """Send as trade_service does: allowed, signed, sent, answer classified."""
+    async with open_client(url, TRADE_ENDPOINTS) as http:
+        client = TradeClient(http, Credentials(Secret("k" * 64), Secret("s" * 128)))
+
+        async def post() -> int:
+            reply = await client.create_order(
+                BODY,
+                timestamp_ms=time.time_ns() // 1_000_000,
+                window_ms=5_000,
+                timeout_seconds=5.0,
+                client_order_id=CLIENT_ORDER_ID,
+                market="BTC-EUR",
+            )
+            return int(isinstance(reply, Accepted))
+
+        yield post
 
 
 def _poster(client: httpx.AsyncClient) -> Post:
@@ -93,7 +124,8 @@ def _poster(client: httpx.AsyncClient) -> Post:
 
 CANDIDATES: Final = {
     "bare aiohttp": bare_aiohttp,
-    "guarded (ours)": guarded,
+    "guarded": guarded,
+    "guarded, signed and classified": whole_client,
     "httpx on httpx-aiohttp": httpx_on_httpx_aiohttp,
     "httpx, own pool": httpx_own_pool,
 }

@@ -71,7 +71,7 @@ class Answer:
 class Session:
     """What every request of one service shares: client, allow-list, credentials, clock, observer."""
 
-    __slots__ = ("_allow", "_credentials", "_http", "_now_ms", "_observe")
+    __slots__ = ("_allow", "_base_url", "_credentials", "_headers", "_http", "_now_ms", "_observe")
 
     def __init__(
         self,
@@ -83,6 +83,8 @@ class Session:
     ) -> None:
         """Share; nothing is opened or owned here."""
         self._http = http
+        self._base_url = str(http.base_url).rstrip("/")
+        self._headers = dict(http.headers)
         self._allow = allow
         self._credentials = credentials
         self._now_ms = now_ms
@@ -108,13 +110,8 @@ class Session:
         """
         path = endpoint.path if path_market is None else endpoint.path.replace("{market}", path_market)
         self._allow.require(endpoint.method, API_PREFIX + path)
-        request = self._http.build_request(
-            endpoint.method,
-            path + _query_text(query),
-            content=body or None,
-            headers={"content-type": "application/json"} if body else {},
-            extensions={CAP_EXTENSION: cap_bytes, TOTAL_EXTENSION: total_timeout_seconds},
-        )
+        request = self._build(endpoint.method, path + _query_text(query), body)
+        request.extensions.update({CAP_EXTENSION: cap_bytes, TOTAL_EXTENSION: total_timeout_seconds})
         if endpoint.signed:
             self._sign(request, self._now_ms() if timestamp_ms is None else timestamp_ms, window_ms, body)
         response = await self._http.send(request)
@@ -145,6 +142,16 @@ class Session:
             return parse(answer.body)
         except MalformedError:
             raise ExchangeUnavailableError(ReadFailure.UNREADABLE, status=answer.status) from None
+
+    def _build(self, method: str, path: str, body: bytes) -> httpx.Request:
+        # httpx's own build_request parses the URL three times and merges cookies we never have: a fifth of a call.
+        return httpx.Request(
+            method,
+            self._base_url + path,
+            headers={**self._headers, "content-type": "application/json"} if body else self._headers,
+            content=body or None,
+            extensions={"timeout": self._http.timeout.as_dict()},
+        )
 
     def _sign(self, request: httpx.Request, timestamp_ms: int, window_ms: int, body: bytes) -> None:
         if self._credentials is None:

@@ -33,7 +33,7 @@ LIST_BODY_CAP_BYTES: Final = 8 * 1024 * 1024
 CAP_EXTENSION: Final = "body_cap_bytes"
 TOTAL_EXTENSION: Final = "total_timeout_seconds"
 
-_METHOD_OVERRIDES: Final = ("x-http-method-override", "x-http-method", "x-method-override")
+_METHOD_OVERRIDES: Final = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
 _DROPPED_HEADERS: Final = frozenset({b"set-cookie", b"transfer-encoding"})
 
 
@@ -142,10 +142,11 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         if (url.scheme, url.host, url.port) != (self._base.scheme, self._base.host, self._base.port):
             message = "another scheme, host or port than this client's exchange"
             raise ForbiddenEndpointError(message)
-        if url.userinfo or request.headers.get("host") != url.netloc.decode("ascii"):
+        headers = {name.lower(): value for name, value in request.headers.raw}
+        if url.userinfo or headers.get(b"host") != url.netloc:
             message = "user information in the URL, or a Host header for another host"
             raise ForbiddenEndpointError(message)
-        if any(name in request.headers for name in _METHOD_OVERRIDES):
+        if not _METHOD_OVERRIDES.isdisjoint(headers):
             message = "a header that asks for another method"
             raise ForbiddenEndpointError(message)
         self._allow.require(request.method, _wire_path(url))

@@ -6,7 +6,17 @@ from typing import ClassVar
 import pytest
 
 from policy.engine import decide
-from policy.model import DecisionOutcome, ExecutionStatus, Override, Side, State, Verdict, VerdictOutcome
+from policy.model import (
+    DecisionOutcome,
+    ExecutionStatus,
+    Facts,
+    Override,
+    Proposal,
+    Side,
+    State,
+    Verdict,
+    VerdictOutcome,
+)
 from policy.policy import MissingReason, Policy, PolicyMissing
 from policy.rule import Case
 from tests.policy import given
@@ -15,11 +25,11 @@ ALWAYS = ["trading_state", "market_rules", "unresolved", "approval"]
 MINUTE = timedelta(minutes=1)
 
 
-def codes(policy: Policy | PolicyMissing, judged: given.Proposal, seen: given.Facts) -> dict[str, str]:
+def codes(policy: Policy | PolicyMissing, judged: Proposal, seen: Facts) -> dict[str, str]:
     return {verdict.rule: verdict.code for verdict in decide(policy, judged, seen).verdicts}
 
 
-def test_all_rules_are_judged_in_order_and_all_pass():
+def test_all_rules_are_judged_in_order_and_all_pass() -> None:
     policy = given.policy({"price_collar": {"max_deviation": "1%", "max_quote_age": "5s"}})
     decision = decide(policy, given.proposal(), given.facts())
     assert decision.outcome is DecisionOutcome.ALLOW
@@ -28,7 +38,7 @@ def test_all_rules_are_judged_in_order_and_all_pass():
     assert decision.decided_at == given.NOW
 
 
-def test_every_denial_is_reported_not_only_the_first():
+def test_every_denial_is_reported_not_only_the_first() -> None:
     judged = given.proposal(given.limit(amount="1", market="BTC-EUR"), confidence=1)
     seen = given.facts(trading_states=(given.state(kind=State.HALTED),), executions=(given.execution(ago=MINUTE),))
     found = codes(given.policy({"allowlist": {"markets": []}}, approval={"required": "true"}), judged, seen)
@@ -45,7 +55,7 @@ def test_every_denial_is_reported_not_only_the_first():
 
 
 @pytest.mark.parametrize("reason", MissingReason)
-def test_without_a_policy_everything_is_denied_and_still_judged(reason: MissingReason):
+def test_without_a_policy_everything_is_denied_and_still_judged(reason: MissingReason) -> None:
     decision = decide(PolicyMissing(reason), given.proposal(), given.facts())
     assert decision.outcome is DecisionOutcome.DENY
     assert [verdict.rule for verdict in decision.verdicts] == ["policy", *ALWAYS]
@@ -64,7 +74,7 @@ def test_without_a_policy_everything_is_denied_and_still_judged(reason: MissingR
         (False, True, ["EXCHANGE_CLOCK_UNKNOWN", "DATABASE_CLOCK_WENT_BACK"]),
     ],
 )
-def test_a_doubtful_clock_denies(known: bool, went_back: bool, expected: list[str]):
+def test_a_doubtful_clock_denies(*, known: bool, went_back: bool, expected: list[str]) -> None:
     seen = given.facts(exchange_clock_known=known, clock_went_back=went_back)
     decision = decide(given.policy(), given.proposal(), seen)
     assert [verdict.code for verdict in decision.verdicts if verdict.rule == "clock"] == expected
@@ -91,7 +101,7 @@ def with_broken_cooldown() -> Policy:
     return replace(policy, rules=rules)
 
 
-def test_an_error_in_a_rule_is_its_own_outcome_and_denies():
+def test_an_error_in_a_rule_is_its_own_outcome_and_denies() -> None:
     decision = decide(with_broken_cooldown(), given.proposal(), given.facts())
     (verdict,) = [one for one in decision.verdicts if one.rule == "cooldown"]
     assert (verdict.outcome, verdict.code) == (VerdictOutcome.ERROR, "RULE_ERROR")
@@ -104,13 +114,13 @@ def override(rule: str = "cooldown", **changes: object) -> Override:
     return replace(Override(rule, "carol", "news", given.NOW + MINUTE), **changes)  # type: ignore[arg-type]
 
 
-def test_an_override_never_lifts_an_error():
+def test_an_override_never_lifts_an_error() -> None:
     decision = decide(with_broken_cooldown(), given.proposal(overrides=(override(),)), given.facts())
     assert decision.outcome is DecisionOutcome.DENY
 
 
 @pytest.mark.parametrize("number", ["NaN", "sNaN", "Infinity"])
-def test_a_number_that_is_none_denies_and_raises_nothing(number: str):
+def test_a_number_that_is_none_denies_and_raises_nothing(number: str) -> None:
     terms = replace(given.limit(), amount=Decimal(number))
     assert decide(given.policy(), given.proposal(terms), given.facts()).outcome is DecisionOutcome.DENY
 
@@ -128,7 +138,7 @@ OVERRIDES = [
 
 
 @pytest.mark.parametrize(("stated", "code"), OVERRIDES)
-def test_an_override_lifts_its_rule_until_its_end(stated: Override, code: str):
+def test_an_override_lifts_its_rule_until_its_end(stated: Override, code: str) -> None:
     verdict = given.verdict_of("cooldown", judged=given.proposal(overrides=(stated,)), seen=RECENT_BUY)
     assert verdict.code == code
     if code == "OVERRIDDEN":
@@ -137,11 +147,11 @@ def test_an_override_lifts_its_rule_until_its_end(stated: Override, code: str):
         assert verdict.next_possible_at is None
 
 
-def test_an_override_says_nothing_where_nothing_was_denied():
+def test_an_override_says_nothing_where_nothing_was_denied() -> None:
     assert given.verdict_of("cooldown", judged=given.proposal(overrides=(override(),))).code == "OK"
 
 
-def test_an_override_never_lifts_a_missing_fact():
+def test_an_override_never_lifts_a_missing_fact() -> None:
     seen = given.facts(history_complete=False)
     assert (
         given.verdict_of("cooldown", judged=given.proposal(overrides=(override(),)), seen=seen).code == "FACT_MISSING"
@@ -149,7 +159,7 @@ def test_an_override_never_lifts_a_missing_fact():
 
 
 @pytest.mark.parametrize("rule", sorted(set(given.RULES) - {"cooldown", "anti_flip"}))
-def test_no_other_rule_can_be_overridden(rule: str):
+def test_no_other_rule_can_be_overridden(rule: str) -> None:
     seen = replace(RECENT_BUY, executions=tuple(given.execution(ago=MINUTE, number=n) for n in range(2, 9)))
     judged = given.proposal(given.limit(amount="0.02"), confidence=1, overrides=(override(rule),))
     assert "OVERRIDDEN" not in codes(given.policy(), judged, seen).values()
@@ -159,7 +169,7 @@ EXEMPT = ["cooldown", "anti_flip", "trade_caps", "order_value"]
 
 
 @pytest.mark.parametrize("exempt", EXEMPT)
-def test_an_exit_passes_the_rules_that_exempt_it_and_no_other(exempt: str):
+def test_an_exit_passes_the_rules_that_exempt_it_and_no_other(exempt: str) -> None:
     policy = given.policy(exits=given.EXITS_APPLY | {exempt: "exempt"}, rules={"trade_caps": _CAPS_OF_ONE})
     judged = given.proposal(given.market_sell("0.002"))
     seen = replace(RECENT_BUY, quote=None)
@@ -176,20 +186,20 @@ def test_an_exit_passes_the_rules_that_exempt_it_and_no_other(exempt: str):
 _CAPS_OF_ONE = {"per_hour": "1", "per_day": "1", "attempts_per_hour": "1"}
 
 
-def test_a_sell_beyond_the_position_is_no_exit():
+def test_a_sell_beyond_the_position_is_no_exit() -> None:
     policy = given.policy(exits=dict.fromkeys(EXEMPT, "exempt"))
     found = codes(policy, given.proposal(given.market_sell("0.00200001")), RECENT_BUY)
     assert "EXEMPT_EXIT" not in found.values()
     assert "EXEMPT_EXIT" not in codes(policy, given.proposal(given.limit(Side.BUY)), RECENT_BUY).values()
 
 
-def test_a_disabled_rule_passes_and_says_why():
+def test_a_disabled_rule_passes_and_says_why() -> None:
     policy = given.policy({"cooldown": {"disabled": "a test account"}})
     verdict = given.verdict_of("cooldown", policy, seen=RECENT_BUY)
     assert (verdict.outcome, verdict.code, verdict.message) == (VerdictOutcome.PASS, "DISABLED", "a test account")
 
 
-def test_the_arithmetic_of_the_caller_changes_nothing():
+def test_the_arithmetic_of_the_caller_changes_nothing() -> None:
     judged = given.proposal(given.limit(amount="0.000200000001", price="1000000.000000000001"))
     expected = decide(given.policy(), judged, given.facts())
     with localcontext(Context(prec=2)):
@@ -197,7 +207,7 @@ def test_the_arithmetic_of_the_caller_changes_nothing():
     assert {one.rule: one.code for one in expected.verdicts}["order_value"] == "ORDER_VALUE_ABOVE_MAX"
 
 
-def test_an_order_without_an_answer_keeps_every_rule_counting():
+def test_an_order_without_an_answer_keeps_every_rule_counting() -> None:
     unknown = given.execution(given.limit(Side.SELL), status=ExecutionStatus.UNKNOWN, ago=MINUTE)
     found = codes(given.policy({"trade_caps": _CAPS_OF_ONE}), given.proposal(), given.facts(executions=(unknown,)))
     denied = {rule for rule, code in found.items() if code != "OK"}

@@ -26,7 +26,7 @@ ALLOWLIST = "  allowlist: {markets: [BTC-EUR, ETH-EUR, ADA-EUR, SOL-EUR]}\n"
     "stated", ["", "  allowlist:\n", "  allowlist: {}\n", "  allowlist: {markets:}\n", "  allowlist: []\n",
                "  allowlist: {disabled: because}\n", "  allowlist: {markets: BTC-EUR}\n"]
 )  # fmt: skip
-def test_g4_an_empty_or_missing_allowlist_denies(stated: str):
+def test_g4_an_empty_or_missing_allowlist_denies(stated: str) -> None:
     empty = parse_policy(HUNTER.replace(ALLOWLIST, "  allowlist: {markets: []}\n"), "hunter.yaml")
     decision = decide(empty, given.proposal(approval=given.approval()), given.facts())
     assert decision.outcome is DENY
@@ -38,7 +38,7 @@ def test_g4_an_empty_or_missing_allowlist_denies(stated: str):
 
 
 @pytest.mark.parametrize("missing", ["market_rules", "quote"])
-def test_g4_a_missing_or_stale_fact_denies(missing: str):
+def test_g4_a_missing_or_stale_fact_denies(missing: str) -> None:
     policy = parse_policy(HUNTER, "hunter.yaml")
     assert decide(policy, given.proposal(), given.facts()).outcome is DecisionOutcome.ALLOW
     assert decide(policy, given.proposal(), given.facts(**{missing: None})).outcome is DENY
@@ -48,13 +48,13 @@ def test_g4_a_missing_or_stale_fact_denies(missing: str):
     assert decide(policy, given.proposal(), given.facts(history_complete=False)).outcome is DENY
 
 
-def test_g4_no_policy_for_a_user_denies():
+def test_g4_no_policy_for_a_user_denies() -> None:
     missing = PolicySet((parse_policy(HUNTER, "hunter.yaml"),)).for_user("mallory")
     assert missing == PolicyMissing(MissingReason.NO_POLICY)
     assert decide(missing, given.proposal(user_id="mallory"), given.facts()).outcome is DENY
 
 
-def test_g4_one_invalid_file_refuses_the_whole_directory(tmp_path: Path):
+def test_g4_one_invalid_file_refuses_the_whole_directory(tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text(HUNTER)
     assert load_directory(tmp_path).policies
     (tmp_path / "bad.yaml").write_text(preset_text("observer", ("bob",)).replace("24h", "25h"))
@@ -64,7 +64,7 @@ def test_g4_one_invalid_file_refuses_the_whole_directory(tmp_path: Path):
 
 
 @pytest.mark.parametrize("rule", given.RULES)
-def test_g4_a_policy_that_lacks_a_core_rule_cannot_exist(rule: str):
+def test_g4_a_policy_that_lacks_a_core_rule_cannot_exist(rule: str) -> None:
     tree = json.loads(canonical_json(given.policy()))
     del tree["rules"][rule]
     with pytest.raises(CanonicalPolicyError, match=f"rules.{rule}: found nothing"):
@@ -74,7 +74,7 @@ def test_g4_a_policy_that_lacks_a_core_rule_cannot_exist(rule: str):
         replace(given.policy(), rules=rules)
 
 
-def test_g5_a_second_order_within_the_cooldown_is_denied():
+def test_g5_a_second_order_within_the_cooldown_is_denied() -> None:
     for status in ExecutionStatus:
         earlier = given.execution(status=status, ago=timedelta(minutes=30) - given.EPSILON)
         decision = decide(given.policy(), given.proposal(), given.facts(executions=(earlier,)))
@@ -82,14 +82,14 @@ def test_g5_a_second_order_within_the_cooldown_is_denied():
         assert (decision.outcome is DENY) is not never_existed
 
 
-def test_g6_the_opposite_order_within_the_period_is_denied():
+def test_g6_the_opposite_order_within_the_period_is_denied() -> None:
     bought = given.execution(ago=timedelta(hours=2) - given.EPSILON)
     seen = given.facts(executions=(bought,))
     assert decide(given.policy(), given.proposal(given.limit(Side.SELL)), seen).outcome is DENY
     assert decide(given.policy(), given.proposal(given.limit(Side.BUY)), seen).outcome is DecisionOutcome.ALLOW
 
 
-def test_g7_order_value_and_model_calls_stay_within_their_budgets():
+def test_g7_order_value_and_model_calls_stay_within_their_budgets() -> None:
     spent = given.execution(given.limit(market="ETH-EUR"), ago=given.HOUR * 3, filled_value=Decimal("450.01"))
     assert decide(given.policy(), given.proposal(), given.facts(executions=(spent,))).outcome is DENY
     calls = tuple(given.NOW - timedelta(minutes=minute) for minute in range(3))

@@ -14,7 +14,7 @@ from policy.history import (
     last_touched_at,
     value_counted,
 )
-from policy.model import ExecutionStatus, Side
+from policy.model import ExecutionStatus, PastExecution, Side
 from tests.policy import given
 
 #                 status, filled   trade, flip,  value, open,  unresolved
@@ -34,8 +34,8 @@ TABLE = [
 
 @pytest.mark.parametrize(("status", "filled", "trade", "flip", "value", "still_open", "unresolved"), TABLE)
 def test_each_status_counts_as_the_table_says(
-    status: str, filled: str, trade: bool, flip: bool, value: str, still_open: bool, unresolved: bool
-):
+    status: str, filled: str, *, trade: bool, flip: bool, value: str, still_open: bool, unresolved: bool
+) -> None:
     filled_value = Decimal(60) if Decimal(filled) else Decimal(0)
     one = given.execution(
         status=ExecutionStatus(status),
@@ -50,15 +50,15 @@ def test_each_status_counts_as_the_table_says(
     assert is_unresolved(one) is unresolved
 
 
-def test_the_table_has_every_status():
+def test_the_table_has_every_status() -> None:
     assert {row[0] for row in TABLE} == set(ExecutionStatus)
 
 
-def test_a_sell_takes_no_value():
+def test_a_sell_takes_no_value() -> None:
     assert value_counted(given.execution(given.limit(Side.SELL))) == 0
 
 
-def test_the_later_of_claim_and_last_fill_is_the_last_touch():
+def test_the_later_of_claim_and_last_fill_is_the_last_touch() -> None:
     assert last_touched_at(given.execution(ago=given.HOUR)) == given.NOW - given.HOUR
     assert last_touched_at(given.execution(ago=given.HOUR, last_fill_at=given.NOW)) == given.NOW
     earlier = given.NOW - timedelta(hours=2)
@@ -81,17 +81,17 @@ EXITS = [
 
 @pytest.mark.parametrize(("amount", "executions", "complete", "expected"), EXITS)
 def test_an_exit_is_a_sell_within_the_position_less_open_sells(
-    amount: str, executions: tuple[given.PastExecution, ...], complete: bool, expected: bool
-):
+    amount: str, executions: tuple[PastExecution, ...], *, complete: bool, expected: bool
+) -> None:
     seen = given.facts(position=Decimal("0.001"), executions=executions, history_complete=complete)
     assert is_exit(given.proposal(given.market_sell(amount)), seen) is expected
 
 
-def test_only_what_an_open_sell_may_still_sell_is_taken_off():
+def test_only_what_an_open_sell_may_still_sell_is_taken_off() -> None:
     seen = given.facts(position=Decimal("0.003"), executions=(OPEN_SELL,))
     assert is_exit(given.proposal(given.market_sell("0.001")), seen)
     assert not is_exit(given.proposal(given.market_sell("0.00100001")), seen)
 
 
-def test_a_buy_is_no_exit():
+def test_a_buy_is_no_exit() -> None:
     assert not is_exit(given.proposal(), given.facts(position=Decimal(100)))

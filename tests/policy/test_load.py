@@ -78,10 +78,10 @@ MISTAKES = [
     ("users: ['alice']", "users: [*, alice]", "", "YAML", "one YAML document"),
     ("repeat_intent:", "exposure: {max: 1000}\n  repeat_intent:", "rules.exposure", "unknown", "price_collar"),
     ("repeat_intent: {window: 10m}", "", "rules.repeat_intent", "nothing", "window"),
-    ("repeat_intent: {window: 10m}", "repeat_intent: {disabled: ''}", "rules.repeat_intent.disabled", "nothing", "reason"),
+    ("repeat_intent: {window: 10m}", "repeat_intent: {disabled: ''}", "rules.repeat_intent.disabled", "nothing", "reason"),  # noqa: E501
     ("{window: 10m}", "{disabled: x, window: 10m}", "rules.repeat_intent.window", "unknown", "disabled"),
-    ("{max_deviation: 1%, max_quote_age: 5s}", "{disabled: x}", "rules.price_collar.disabled", "unknown", "max_deviation"),
-    ("{markets: [BTC-EUR, ETH-EUR, ADA-EUR, SOL-EUR]}", "{disabled: x}", "rules.allowlist.disabled", "unknown", "markets"),
+    ("{max_deviation: 1%, max_quote_age: 5s}", "{disabled: x}", "rules.price_collar.disabled", "unknown", "max_deviation"),  # noqa: E501
+    ("{markets: [BTC-EUR, ETH-EUR, ADA-EUR, SOL-EUR]}", "{disabled: x}", "rules.allowlist.disabled", "unknown", "markets"),  # noqa: E501
     ("rules:\n", "rules:\n  <<: {}\n", "rules", "a merge", "words"),
     ("rules:\n", "rules:\n  ? [a]\n  : b\n", "rules", "no word", "words"),
     ("name: hunter", "name: Hunter", "name", "'Hunter'", "lower case"),
@@ -89,7 +89,9 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("old", "new", "key", "found", "allowed"), MISTAKES)
-def test_a_mistake_is_refused_by_line_key_found_and_allowed(old: str, new: str, key: str, found: str, allowed: str):
+def test_a_mistake_is_refused_by_line_key_found_and_allowed(
+    old: str, new: str, key: str, found: str, allowed: str
+) -> None:
     named = [problem for problem in problems(replaced(old, new)) if problem.key == key]
     assert named
     assert any(found in problem.found and allowed in problem.allowed for problem in named), named
@@ -97,13 +99,13 @@ def test_a_mistake_is_refused_by_line_key_found_and_allowed(old: str, new: str, 
     assert any(problem.line in {line, line - 1, line + 1, 10} for problem in named), (line, named)
 
 
-def test_a_problem_names_its_exact_line():
+def test_a_problem_names_its_exact_line() -> None:
     (problem,) = problems(replaced("period: 30m", "period: soon"))
     assert HUNTER.splitlines()[problem.line - 1].strip().startswith("cooldown:")
     assert str(problem).startswith(f"p.yaml:{problem.line}: rules.cooldown.period: found 'soon'; allowed: a duration")
 
 
-def test_all_problems_come_at_once():
+def test_all_problems_come_at_once() -> None:
     text = HUNTER.replace("30m", "soon").replace("[50, 75, 100]", "[]").replace("2h", "*x").replace("name: hunter", "")
     keys = [problem.key for problem in problems(text)]
     assert sorted(keys) == ["name", "rules.anti_flip.period", "rules.confidence.allowed", "rules.cooldown.period"]
@@ -113,11 +115,11 @@ def test_all_problems_come_at_once():
     "text", ["", "---\n", "# only a comment\n", "allow:\n", "null\n", "[]\n", "- a\n", "a: &a [*a]\n", "\x00", "a: b: c",
              f"%YAML 1.1\n---\n{HUNTER}", f"{HUNTER}---\n{HUNTER}", "a: !!python/object:os.system x", "\ud800"]
 )  # fmt: skip
-def test_what_is_no_policy_is_refused(text: str):
+def test_what_is_no_policy_is_refused(text: str) -> None:
     assert problems(text)
 
 
-def test_a_bomb_of_brackets_or_aliases_is_refused_at_once():
+def test_a_bomb_of_brackets_or_aliases_is_refused_at_once() -> None:
     bomb = "a: &a [x, x]\n" + "".join(f"b{n}: &b{n} [*a, *a]\n" for n in range(20))
     started = time.monotonic()
     assert problems("[" * 5000)
@@ -126,11 +128,11 @@ def test_a_bomb_of_brackets_or_aliases_is_refused_at_once():
     assert time.monotonic() - started < 5
 
 
-def test_found_text_is_cut():
+def test_found_text_is_cut() -> None:
     assert all(len(problem.found) <= 80 for problem in problems(replaced("30m", "x" * 5000)))
 
 
-def test_64_kib_are_read_and_one_byte_more_is_not(tmp_path: Path):
+def test_64_kib_are_read_and_one_byte_more_is_not(tmp_path: Path) -> None:
     padding = "#" * (64 * 1024 - len(HUNTER.encode()))
     (tmp_path / "hunter.yaml").write_text(HUNTER + padding)
     assert load_directory(tmp_path).policies
@@ -140,7 +142,7 @@ def test_64_kib_are_read_and_one_byte_more_is_not(tmp_path: Path):
     assert problems(HUNTER + padding + "#")[0].found == "more than 65536 bytes"
 
 
-def test_only_regular_files_are_opened(tmp_path: Path):
+def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     directory = tmp_path / "policies"
     directory.mkdir()
     (tmp_path / "elsewhere").write_text(HUNTER)
@@ -152,7 +154,7 @@ def test_only_regular_files_are_opened(tmp_path: Path):
     assert [problem.found for problem in refused.value.problems] == ["no regular file"] * 3
 
 
-def test_no_directory_and_an_empty_one_are_refused(tmp_path: Path):
+def test_no_directory_and_an_empty_one_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(PolicyLoadError):
             load_directory(path)
@@ -162,14 +164,14 @@ def test_no_directory_and_an_empty_one_are_refused(tmp_path: Path):
         load_directory(tmp_path)
 
 
-def test_bytes_that_are_no_utf8_are_refused(tmp_path: Path):
+def test_bytes_that_are_no_utf8_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9\n")
     with pytest.raises(PolicyLoadError, match="UTF-8"):
         load_directory(tmp_path)
 
 
 @pytest.mark.parametrize("users", [("alice",), ("*",)])
-def test_a_user_named_by_two_files_is_refused_and_would_be_denied(tmp_path: Path, users: tuple[str, ...]):
+def test_a_user_named_by_two_files_is_refused_and_would_be_denied(tmp_path: Path, users: tuple[str, ...]) -> None:
     (tmp_path / "a.yaml").write_text(preset_text("hunter", users))
     (tmp_path / "b.yaml").write_text(preset_text("observer", users))
     with pytest.raises(PolicyLoadError, match=r"also in .*a\.yaml"):
@@ -178,14 +180,14 @@ def test_a_user_named_by_two_files_is_refused_and_would_be_denied(tmp_path: Path
     assert both.for_user("alice") == PolicyMissing(MissingReason.POLICY_AMBIGUOUS)
 
 
-def test_a_name_used_twice_is_refused(tmp_path: Path):
+def test_a_name_used_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(preset_text("hunter", ("alice",)))
     (tmp_path / "b.yml").write_text(preset_text("hunter", ("bob",)))
     with pytest.raises(PolicyLoadError, match="name: found 'hunter', also in"):
         load_directory(tmp_path)
 
 
-def test_the_exact_user_wins_over_everybody(tmp_path: Path):
+def test_the_exact_user_wins_over_everybody(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(preset_text("hunter", ("alice", "carol")))
     (tmp_path / "b.yaml").write_text(preset_text("observer", ("*",)))
     policies = load_directory(tmp_path)
@@ -194,18 +196,18 @@ def test_the_exact_user_wins_over_everybody(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_loads_for_named_users_and_not_as_it_is(name: str):
+def test_a_preset_loads_for_named_users_and_not_as_it_is(name: str) -> None:
     assert parse_policy(preset_text(name, ("alice", "bob")), name).users == ("alice", "bob")
     (problem,) = problems(preset_template(name))
     assert problem.key == "applies_to"
 
 
-def test_a_star_may_stand_alone():
+def test_a_star_may_stand_alone() -> None:
     assert parse_policy(replaced("['alice']", '"*"'), "p").users == ("*",)
     assert parse_policy(replaced("['alice']", '["*"]'), "p").users == ("*",)
 
 
-def test_an_unknown_preset_or_no_users_is_a_mistake():
+def test_an_unknown_preset_or_no_users_is_a_mistake() -> None:
     for name, users in (("gambler", ("alice",)), ("hunter", ())):
         with pytest.raises(ValueError, match="expected one of"):
             preset_text(name, users)

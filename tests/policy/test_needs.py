@@ -1,10 +1,12 @@
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
-from policy.model import Side
+from policy.engine import decide
+from policy.model import Side, Terms
 from policy.needs import WALK_LEVELS, Needs, facts_needed
-from policy.policy import MissingReason, PolicyMissing
+from policy.policy import MissingReason, Policy, PolicyMissing
 from tests.policy import given
 
 NO_QUOTE = Needs(market_rules=True, quote=False, depth=0, max_quote_age=timedelta(0))
@@ -30,12 +32,12 @@ CASES = [
 
 
 @pytest.mark.parametrize(("policy", "terms", "expected"), CASES)
-def test_only_what_a_rule_in_force_looks_at_is_fetched(policy: given.Policy, terms: given.Terms, expected: Needs):
+def test_only_what_a_rule_in_force_looks_at_is_fetched(policy: Policy, terms: Terms, expected: Needs) -> None:
     assert facts_needed(policy, terms) == expected
 
 
 @pytest.mark.parametrize(("policy", "terms", "expected"), CASES[:-1])
-def test_a_quote_that_is_not_needed_is_not_missed(policy: given.Policy, terms: given.Terms, expected: Needs):
-    seen = given.facts(quote=None, position=given.Decimal(1))
-    decision = given.decide(policy, given.proposal(terms), seen)
+def test_a_quote_that_is_not_needed_is_not_missed(policy: Policy, terms: Terms, expected: Needs) -> None:
+    seen = given.facts(quote=None, position=Decimal(1))
+    decision = decide(policy, given.proposal(terms), seen)
     assert ("FACT_MISSING" in {verdict.code for verdict in decision.verdicts}) is expected.quote

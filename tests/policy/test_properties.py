@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from policy.engine import decide
 from policy.load import PolicyLoadError, parse_policy
-from policy.model import DecisionOutcome, ExecutionStatus, PastExecution, Side
+from policy.model import DecisionOutcome, ExecutionStatus, PastExecution, Side, Terms
 from policy.policy import Policy, policy_tree
 from policy.presets import preset_text
 from tests.policy import given
@@ -45,7 +45,7 @@ TERMS = st.sampled_from(
 )
 
 
-def outcome(policy: Policy, terms: given.Terms, history: tuple[PastExecution, ...]) -> DecisionOutcome:
+def outcome(policy: Policy, terms: Terms, history: tuple[PastExecution, ...]) -> DecisionOutcome:
     return decide(policy, given.proposal(terms), given.facts(executions=history)).outcome
 
 
@@ -58,7 +58,7 @@ def age(moment: datetime) -> int:
     return round((given.NOW - moment).total_seconds())
 
 
-def reference(terms: given.Terms, history: tuple[PastExecution, ...]) -> dict[str, bool]:
+def reference(terms: Terms, history: tuple[PastExecution, ...]) -> dict[str, bool]:
     """What each counting rule of the default policy should deny."""
     trades_hour = trades_day = attempts = 0
     cooling = flipping = repeating = unresolved = False
@@ -98,7 +98,7 @@ def reference(terms: given.Terms, history: tuple[PastExecution, ...]) -> dict[st
 
 @settings(max_examples=250, deadline=None)
 @searched(TERMS, HISTORIES)
-def test_an_independent_evaluator_agrees_on_any_history(terms: given.Terms, history: tuple[PastExecution, ...]):
+def test_an_independent_evaluator_agrees_on_any_history(terms: Terms, history: tuple[PastExecution, ...]) -> None:
     decision = decide(given.policy(), given.proposal(terms), given.facts(executions=history))
     expected = reference(terms, history)
     denied = {
@@ -110,8 +110,8 @@ def test_an_independent_evaluator_agrees_on_any_history(terms: given.Terms, hist
 @settings(max_examples=150, deadline=None)
 @searched(TERMS, HISTORIES)
 def test_at_the_moment_it_names_a_rule_alone_would_pass_and_not_before(
-    terms: given.Terms, history: tuple[PastExecution, ...]
-):
+    terms: Terms, history: tuple[PastExecution, ...]
+) -> None:
     decision = decide(given.policy(), given.proposal(terms), given.facts(executions=history))
     for verdict in decision.verdicts:
         if verdict.next_possible_at is not None:
@@ -151,8 +151,8 @@ LOWERED = st.sampled_from(
 @settings(max_examples=250, deadline=None)
 @searched(LOWERED, TERMS, HISTORIES)
 def test_a_tighter_limit_never_turns_a_denial_into_leave(
-    tighter: dict[str, object], terms: given.Terms, history: tuple[PastExecution, ...]
-):
+    tighter: dict[str, object], terms: Terms, history: tuple[PastExecution, ...]
+) -> None:
     if outcome(given.policy(), terms, history) is DecisionOutcome.DENY:
         assert outcome(given.policy(tighter), terms, history) is DecisionOutcome.DENY
 
@@ -160,8 +160,8 @@ def test_a_tighter_limit_never_turns_a_denial_into_leave(
 @settings(max_examples=150, deadline=None)
 @searched(TERMS, HISTORIES, executions())
 def test_one_more_order_in_the_past_never_turns_a_denial_into_leave(
-    terms: given.Terms, history: tuple[PastExecution, ...], more: PastExecution
-):
+    terms: Terms, history: tuple[PastExecution, ...], more: PastExecution
+) -> None:
     if outcome(given.policy(), terms, history) is DecisionOutcome.DENY:
         assert outcome(given.policy(), terms, (*history, more)) is DecisionOutcome.DENY
 
@@ -194,13 +194,18 @@ def meaning(node: object) -> object:
     return Decimal(text.rstrip("%")) if text.rstrip("%").replace(".", "").isdecimal() else text
 
 
+def loaded(text: str) -> Policy | None:
+    try:
+        return parse_policy(text, "mutated.yaml")
+    except PolicyLoadError:
+        return None
+
+
 @settings(max_examples=700, deadline=None)
 @searched(mutated())
-def test_a_mutated_file_is_refused_or_means_what_another_reader_reads(text: str):
-    try:
-        policy = parse_policy(text, "mutated.yaml")
-    except PolicyLoadError as refused:
-        assert refused.problems
+def test_a_mutated_file_is_refused_or_means_what_another_reader_reads(text: str) -> None:
+    policy = loaded(text)
+    if policy is None:
         return
     read = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - every scalar a string
     assert meaning(policy_tree(policy)) == meaning({"approval": {"required": "true"}} | read)

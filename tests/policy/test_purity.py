@@ -19,14 +19,14 @@ def imported(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
-def test_no_clock_no_chance_no_network(path: Path):
+def test_no_clock_no_chance_no_network(path: Path) -> None:
     assert imported(path) & FORBIDDEN == set()
     if path.parent.name not in MAY_READ_FILES:
         assert imported(path) & READS_FILES == set()
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
-def test_no_float_and_no_ambient_now(path: Path):
+def test_no_float_and_no_ambient_now(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     numbers = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     assert not [number for number in numbers if isinstance(number, float)]

@@ -1,5 +1,6 @@
 """Policy cases as files: a policy, a proposal, a past, and what is wanted. A new case needs no Python."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -47,11 +48,11 @@ def past_of(number: int, row: dict[str, Any]) -> PastExecution:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_scenario_is_decided_as_wanted(scenario: dict[str, Any]):
+def test_a_scenario_is_decided_as_wanted(scenario: dict[str, Any]) -> None:
     policy = parse_policy(preset_text(scenario["policy"], ("alice",)), scenario["policy"])
     judged = given.proposal(terms_of(scenario["proposal"]), confidence=int(scenario.get("confidence", "75")))
     if "approved_by" in scenario:
-        judged = given.replace(judged, approval=given.approval(scenario["approved_by"]))
+        judged = replace(judged, approval=given.approval(scenario["approved_by"]))
     market = judged.terms.market
     seen = given.facts(
         market_rules=given.market_rules(market=market),

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import pytest
 
 from policy.model import Approval, Quote
@@ -24,12 +26,12 @@ CASES = [
 @pytest.mark.parametrize(("stated", "quote_amount", "approval", "code"), CASES)
 def test_an_approval_is_asked_for_as_the_policy_states(
     stated: dict[str, str], quote_amount: str, approval: Approval | None, code: str
-):
+) -> None:
     judged = given.proposal(given.market_buy(quote_amount), approval=approval)
     assert given.verdict_of("approval", given.policy(approval=stated), judged).code == code
 
 
-def test_without_the_key_an_approval_is_required():
+def test_without_the_key_an_approval_is_required() -> None:
     tree = given.tree()
     del tree["approval"]
     silent = given.policy(approval={"required": "true"})
@@ -37,9 +39,9 @@ def test_without_the_key_an_approval_is_required():
 
 
 @pytest.mark.parametrize(
-    ("quote", "code"), [(None, "FACT_MISSING"), (given.quote(age_seconds=given.Decimal("5.1")), "FACT_STALE")]
+    ("quote", "code"), [(None, "FACT_MISSING"), (given.quote(age_seconds=Decimal("5.1")), "FACT_STALE")]
 )
-def test_an_order_whose_value_is_unknown_needs_an_approval(quote: Quote | None, code: str):
+def test_an_order_whose_value_is_unknown_needs_an_approval(quote: Quote | None, code: str) -> None:
     judged_by, seen = given.policy(approval=ABOVE_100), given.facts(quote=quote)
     assert given.verdict_of("approval", judged_by, given.proposal(given.market_sell()), seen).code == code
     approved = given.proposal(given.market_sell(), approval=given.approval())

@@ -22,7 +22,7 @@ def judged(*spent: tuple[timedelta, str], wanted: str = "100") -> Verdict:
 
 
 @pytest.mark.parametrize(("spent", "code"), [("49.99", "OK"), ("50", "OK"), ("50.01", "BUDGET_ORDER_VALUE")])
-def test_a_budget_admits_exactly_its_value(spent: str, code: str):
+def test_a_budget_admits_exactly_its_value(spent: str, code: str) -> None:
     assert judged((MINUTE, spent)).code == code
 
 
@@ -30,19 +30,19 @@ def test_a_budget_admits_exactly_its_value(spent: str, code: str):
 @pytest.mark.parametrize(
     ("past", "code"), [(-given.EPSILON, "BUDGET_ORDER_VALUE"), (timedelta(0), "OK"), (given.EPSILON, "OK")]
 )
-def test_what_is_exactly_as_old_as_the_window_has_left_it(window: timedelta, past: timedelta, code: str):
+def test_what_is_exactly_as_old_as_the_window_has_left_it(window: timedelta, past: timedelta, code: str) -> None:
     spent = "100" if window == given.HOUR else "250"
     verdict = judged((window + past, spent))
     assert verdict.code == code
     assert verdict.next_possible_at == (given.NOW - past if code != "OK" else None)
 
 
-def test_next_possible_is_when_enough_has_left():
+def test_next_possible_is_when_enough_has_left() -> None:
     verdict = judged((50 * MINUTE, "40"), (40 * MINUTE, "40"), (MINUTE, "50"))
     assert verdict.next_possible_at == given.NOW + 20 * MINUTE
 
 
-def test_an_order_above_the_budget_never_fits():
+def test_an_order_above_the_budget_never_fits() -> None:
     verdict = judged(wanted="150.01")
     assert (verdict.code, verdict.next_possible_at) == ("BUDGET_ORDER_VALUE", None)
 
@@ -59,13 +59,15 @@ STATUSES = [
 
 
 @pytest.mark.parametrize(("status", "counted"), STATUSES)
-def test_open_orders_count_their_worst_case_and_closed_ones_what_was_filled(status: ExecutionStatus, counted: str):
+def test_open_orders_count_their_worst_case_and_closed_ones_what_was_filled(
+    status: ExecutionStatus, counted: str
+) -> None:
     earlier = given.execution(ago=MINUTE, status=status, worst_value=Decimal(90), filled_value=Decimal(60))
     verdict = given.verdict_of("budget", BUDGET, seen=given.facts(executions=(earlier,)))
     assert verdict.observed.startswith(f"per_hour {counted} +")
 
 
-def test_sells_take_nothing():
+def test_sells_take_nothing() -> None:
     sold = given.execution(given.limit(Side.SELL), ago=MINUTE, filled_value=Decimal(1000))
     assert given.verdict_of("budget", BUDGET, seen=given.facts(executions=(sold,))).code == "OK"
     bought = given.execution(ago=MINUTE, filled_value=Decimal(1000))
@@ -73,5 +75,5 @@ def test_sells_take_nothing():
     assert given.verdict_of("budget", BUDGET, judged, seen).code == "OK"
 
 
-def test_an_incomplete_history_denies():
+def test_an_incomplete_history_denies() -> None:
     assert given.verdict_of("budget", seen=given.facts(history_complete=False)).code == "FACT_MISSING"

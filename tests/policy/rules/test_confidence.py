@@ -13,5 +13,5 @@ from tests.policy import given
         (0, "CONFIDENCE_NOT_ALLOWED"),
     ],
 )
-def test_only_listed_degrees_are_admitted(confidence: int, code: str):
+def test_only_listed_degrees_are_admitted(confidence: int, code: str) -> None:
     assert given.verdict_of("confidence", judged=given.proposal(confidence=confidence)).code == code

@@ -55,18 +55,18 @@ CASES = [
 
 
 @pytest.mark.parametrize(("terms", "changes", "code", "words"), CASES)
-def test_what_the_exchange_would_refuse_is_denied(terms: Terms, changes: dict[str, Any], code: str, words: str):
+def test_what_the_exchange_would_refuse_is_denied(terms: Terms, changes: dict[str, Any], code: str, words: str) -> None:
     seen = given.facts(market_rules=given.market_rules(**changes))
     verdict = given.verdict_of("market_rules", None, given.proposal(terms), seen)
     assert verdict.code == code
     assert words in verdict.message
 
 
-def test_missing_market_rules_deny():
+def test_missing_market_rules_deny() -> None:
     assert given.verdict_of("market_rules", seen=given.facts(market_rules=None)).code == "FACT_MISSING"
 
 
-def test_every_misfit_is_named_at_once():
+def test_every_misfit_is_named_at_once() -> None:
     judged = given.proposal(given.limit(amount="0.0000999999", price="49000.7"))
     seen = given.facts(market_rules=given.market_rules(status="halted"))
     message = given.verdict_of("market_rules", None, judged, seen).message

@@ -25,7 +25,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("terms", "code"), CASES)
-def test_both_bounds_are_admitted_themselves(terms: Terms, code: str):
+def test_both_bounds_are_admitted_themselves(terms: Terms, code: str) -> None:
     assert given.verdict_of("order_value", judged=given.proposal(terms)).code == code
 
 
@@ -43,10 +43,10 @@ QUOTES = [
 
 
 @pytest.mark.parametrize(("quote", "code"), QUOTES)
-def test_a_market_sell_has_a_value_only_by_a_good_quote(quote: Quote | None, code: str):
+def test_a_market_sell_has_a_value_only_by_a_good_quote(quote: Quote | None, code: str) -> None:
     judged, seen = given.proposal(given.market_sell()), given.facts(quote=quote)
     assert given.verdict_of("order_value", None, judged, seen).code == code
 
 
-def test_other_orders_need_no_quote():
+def test_other_orders_need_no_quote() -> None:
     assert given.verdict_of("order_value", seen=given.facts(quote=None)).code == "OK"

@@ -32,7 +32,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("terms", "code"), CASES)
-def test_the_worst_price_stays_in_the_collar_on_the_harmful_side(terms: Terms, code: str):
+def test_the_worst_price_stays_in_the_collar_on_the_harmful_side(terms: Terms, code: str) -> None:
     assert given.verdict_of("price_collar", COLLAR, given.proposal(terms)).code == code
 
 
@@ -51,5 +51,5 @@ QUOTES = [
 
 
 @pytest.mark.parametrize(("quote", "code"), QUOTES)
-def test_only_a_good_young_whole_quote_is_a_fact(quote: Quote | None, code: str):
+def test_only_a_good_young_whole_quote_is_a_fact(quote: Quote | None, code: str) -> None:
     assert given.verdict_of("price_collar", COLLAR, seen=given.facts(quote=quote)).code == code

@@ -24,7 +24,7 @@ CASES = [
 @pytest.mark.parametrize(("rows", "side", "code"), CASES)
 def test_the_most_restrictive_state_that_covers_the_order_holds(
     rows: list[tuple[Scope, str, State]], side: Side, code: str
-):
+) -> None:
     states = tuple(given.state(*row) for row in rows)
     verdict = given.verdict_of(
         "trading_state", None, given.proposal(given.limit(side)), given.facts(trading_states=states)
@@ -33,5 +33,5 @@ def test_the_most_restrictive_state_that_covers_the_order_holds(
 
 
 @pytest.mark.parametrize("states", [(), (given.state(USER, "alice"),)])
-def test_a_switch_that_was_not_read_denies(states: tuple[TradingState, ...]):
+def test_a_switch_that_was_not_read_denies(states: tuple[TradingState, ...]) -> None:
     assert given.verdict_of("trading_state", seen=given.facts(trading_states=states)).code == "FACT_MISSING"

@@ -1,0 +1,107 @@
+"""Reconciliation: what became of orders whose answer was lost, and of orders that rest. Any replica may do it.
+
+It never sends an order. A send that was not settled by its window's end becomes UNKNOWN, counted as if the order
+existed, and is looked up by its client order id until the exchange shows it; an order id always wins.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from kernel import logs
+from kernel.errors import Unavailable
+from policy.model import ExecutionStatus
+from trade_service.execution import Settlement
+from trade_service.ports import BudgetStore, Due, Exchange, ExecutionStore, SweepStore
+from trade_service.readiness import Readiness
+from trade_service.reservation import Outcome, ReservationStatus
+
+ROUND_PAUSE_SECONDS: Final = 0.5
+DUE_MAX: Final = 500
+LAPSED_MAX: Final = 100
+FIRST_PAUSE_SECONDS: Final = 0.5
+PAUSE_MAX_SECONDS: Final = 30.0
+
+NO_ANSWER: Final = Settlement(
+    ExecutionStatus.UNKNOWN,
+    frozenset({ExecutionStatus.SUBMITTING}),
+    "ANSWER_LOST",
+    evidence={"why": "the window and its margin passed and the sender stored no outcome"},
+)
+LAPSED: Final = Outcome(ReservationStatus.LAPSED, "", 0, 0, None, "")
+
+
+@dataclass(slots=True)
+class _Patience:
+    """When to ask again about one execution, and how long to wait after that."""
+
+    next_at: float
+    pause_seconds: float = FIRST_PAUSE_SECONDS
+
+
+class Reconcile:
+    """Looks after executions that are not final."""
+
+    def __init__(
+        self,
+        sweep: SweepStore,
+        executions: ExecutionStore,
+        budget: BudgetStore,
+        exchange: Exchange,
+        readiness: Readiness,
+        monotonic: Callable[[], float],
+    ) -> None:
+        """Take the parts."""
+        self._sweep = sweep
+        self._executions = executions
+        self._budget = budget
+        self._exchange = exchange
+        self._readiness = readiness
+        self._monotonic = monotonic
+        self._patience: dict[UUID, _Patience] = {}
+
+    async def forever(self) -> None:
+        """Run rounds until cancelled; a database that is away costs a round."""
+        while True:
+            try:
+                await self.round()
+            except Unavailable as failure:
+                logs.log("reconcile_round_failed", reason=failure.reason)
+            await asyncio.sleep(ROUND_PAUSE_SECONDS)
+
+    async def round(self) -> None:
+        """Look once at everything due. Ready once every unresolved row was answered about."""
+        due = await self._sweep.due(DUE_MAX)
+        known = {each.target.execution_id for each in due}
+        self._patience = {key: value for key, value in self._patience.items() if key in known}
+        answered = [await self._attend(each) for each in due]
+        if all(answered):
+            self._readiness.ready = True
+        for user_id, reservation_id in await self._sweep.lapsed(LAPSED_MAX):
+            await self._budget.settle(user_id, reservation_id, LAPSED)
+
+    async def _attend(self, due: Due) -> bool:
+        """Do what one execution needs; say whether it keeps nobody from claiming."""
+        # Cases: its sender may still be at work; nobody settled it in time; not its turn yet; asked about.
+        target = due.target
+        if due.status is ExecutionStatus.SUBMITTING and not due.overdue:
+            return True
+        if due.status is ExecutionStatus.SUBMITTING:
+            await self._executions.settle(target.user_id, target.execution_id, NO_ANSWER)
+        patience = self._patience.setdefault(target.execution_id, _Patience(self._monotonic()))
+        if self._monotonic() < patience.next_at:
+            return due.status is ExecutionStatus.SUBMITTED
+        patience.next_at = self._monotonic() + patience.pause_seconds
+        patience.pause_seconds = min(patience.pause_seconds * 2, PAUSE_MAX_SECONDS)
+        return await self._ask(due) or due.status is ExecutionStatus.SUBMITTED
+
+    async def _ask(self, due: Due) -> bool:
+        target = due.target
+        if due.cancel:
+            await self._exchange.cancel(target)
+        found = await self._exchange.look_up(target)
+        if found.settlement is not None:
+            await self._executions.settle(target.user_id, target.execution_id, found.settlement)
+        return found.answered

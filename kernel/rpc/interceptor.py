@@ -22,7 +22,7 @@ from kernel import logs
 from kernel.errors import Failure, Invalid
 from kernel.rpc import actor, call, reasons
 from kernel.rpc.call import Context
-from kernel.rpc.metering import Meter
+from kernel.rpc.metering import meter_of
 from kernel.rpc.status import Refusal, internal, plain_refusal, refusal
 from kernel.rpc.validation import validate
 
@@ -74,22 +74,24 @@ class _Method:
         self.quiet = self.right == actor.OPEN
         self.domain = around.domain
         self.deadline_seconds = around.deadline_seconds
-        self.meter = Meter(name)
+        self.meter = meter_of(name)
         self._decode = handler.request_deserializer or _as_it_is
         self._encode = handler.response_serializer or _as_it_is
 
     def unary(self, behaviour: Unary) -> Unary:
         async def serve(raw: bytes, context: Context) -> object:
-            limit = self.deadline_seconds if context.time_remaining() is None else None
-            async with _Surroundings(self, context, asyncio.timeout(limit)) as around, around.deadline:
+            # gRPC itself cancels a call whose client set a deadline.
+            deadline = asyncio.timeout(self.deadline_seconds) if context.time_remaining() is None else None
+            async with _Surroundings(self, context, deadline) as around:
                 around.admit()
-                return self._encode(await behaviour(self._request(raw), context))
+                answer = behaviour(self._request(raw), context)
+                return self._encode(await (answer if deadline is None else _within(deadline, answer)))
 
         return serve
 
     def one_to_many(self, behaviour: Stream) -> Stream:
         async def serve(raw: bytes, context: Context) -> AsyncGenerator[object, None]:
-            async with _Surroundings(self, context, asyncio.timeout(None)) as around:
+            async with _Surroundings(self, context) as around:
                 around.admit()
                 async with aclosing(behaviour(self._request(raw), context)) as answers:
                     async for answer in answers:
@@ -99,7 +101,7 @@ class _Method:
 
     def many_to_many(self, behaviour: Stream) -> Stream:
         async def serve(raws: AsyncIterable[bytes], context: Context) -> AsyncGenerator[object, None]:
-            async with _Surroundings(self, context, asyncio.timeout(None)) as around:
+            async with _Surroundings(self, context) as around:
                 around.admit()
                 async with aclosing(behaviour(self._requests(raws), context)) as answers:
                     async for answer in answers:
@@ -125,12 +127,12 @@ class _Method:
 class _Surroundings:
     """One call: opened before its request is read, closed with its one status, its metrics and its log line."""
 
-    __slots__ = ("_actor", "_context", "_method", "_started", "_trailers", "deadline")
+    __slots__ = ("_actor", "_context", "_deadline", "_method", "_started", "_trailers")
 
-    def __init__(self, method: _Method, context: Context, deadline: asyncio.Timeout) -> None:
+    def __init__(self, method: _Method, context: Context, deadline: asyncio.Timeout | None = None) -> None:
         self._method = method
         self._context = context
-        self.deadline = deadline
+        self._deadline = deadline
 
     async def __aenter__(self) -> Self:
         self._started = perf_counter()
@@ -156,7 +158,7 @@ class _Surroundings:
                 self._close(StatusCode.OK)
             case Failure():
                 await self._refuse(refusal(error, self._method.domain))
-            case TimeoutError() if self.deadline.expired():
+            case TimeoutError() if self._deadline is not None and self._deadline.expired():
                 await self._refuse(self._too_late())
             case grpc.aio.AbortError():
                 self._close(_aborted_with(self._context.code()))
@@ -186,6 +188,11 @@ class _Surroundings:
         if answer is not None:
             about |= {"reason": answer.reason, "message": answer.message}
         logs.log_fields("call", about, level=_level(code, quiet=self._method.quiet), error=error)
+
+
+async def _within(deadline: asyncio.Timeout, answer: Awaitable[object]) -> object:
+    async with deadline:
+        return await answer
 
 
 def _aborted_with(code: StatusCode | int) -> StatusCode:

@@ -180,12 +180,16 @@ async def test_calls_are_counted_by_method_and_code(running: Running, scratch: S
     def counted(code: str) -> float:
         return REGISTRY.get_sample_value("grpc_server_handled_total", names[code]) or 0
 
-    before = {code: counted(code) for code in names}
+    def timed() -> float:
+        return REGISTRY.get_sample_value("grpc_server_handling_seconds_count", labels) or 0
+
+    before, timed_before = {code: counted(code) for code in names}, timed()
     await running.stub.Do(scratch.order(), timeout=5)
     with pytest.raises(grpc.aio.AioRpcError):
         await running.stub.Do(scratch.order(size=0), timeout=5)
     assert {code: counted(code) - before[code] for code in names} == {"OK": 1, "INVALID_ARGUMENT": 1}
-    assert REGISTRY.get_sample_value("grpc_server_in_flight") == 0
+    assert REGISTRY.get_sample_value("grpc_server_in_flight", labels) == 0
+    assert timed() - timed_before == 2
     assert b"grpc_server_handling_seconds_bucket" in generate_latest(REGISTRY)
 
 

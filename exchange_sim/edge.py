@@ -65,14 +65,14 @@ class Edge:
         bucket = self._unsigned(sender)
         try:
             endpoint, parameters = route
-            key = None
+            key, times = None, (now_ms, 0)
             if sender.claim.key is not None or endpoint.right is not None:
-                key = self._authenticate(request, sender, now_ms)
+                key, times = self._authenticate(request, sender, now_ms)
                 request.account = key.account.name
                 bucket = self._signed(key)
             self.limits.charge(bucket, endpoint.price(parameters), now_ms)
             if key is not None:
-                signatures.check_time(*signatures.read_times(sender.claim), now_ms, self.exchange.switches)
+                signatures.check_time(*times, now_ms, self.exchange.switches)
             if not endpoint.in_query:
                 parameters = read_body(request.body)
             self._check(endpoint, parameters, key)
@@ -92,8 +92,8 @@ class Edge:
         key = self.exchange.keys.get(sender.claim.key or "")
         return self._unsigned(sender) if key is None else self._signed(key)
 
-    def _authenticate(self, request: ReceivedRequest, sender: Sender, now_ms: int) -> ApiKey:
-        """Find and check the key; a failure is charged to the address.
+    def _authenticate(self, request: ReceivedRequest, sender: Sender, now_ms: int) -> tuple[ApiKey, tuple[int, int]]:
+        """Find and check the key, and give it with the signed time and window; a failure is charged to the address.
 
         Raises:
             Refusal: 105, 300-309.
@@ -101,13 +101,13 @@ class Edge:
         claim = sender.claim
         try:
             key = signatures.find_key(self.exchange.keys, claim, sender.address)
-            signatures.read_times(claim)
+            times = signatures.read_times(claim)
             switches = self.exchange.switches
             signatures.check_signature(key, claim, request.method, request.target, request.body, switches)
         except Refusal:
             self.limits.charge(self._unsigned(sender), 1, now_ms)
             raise
-        return key
+        return key, times
 
     def _check(self, endpoint: Endpoint, parameters: Mapping[str, object], key: ApiKey | None) -> None:
         switches = self.exchange.switches

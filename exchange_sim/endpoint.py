@@ -75,7 +75,7 @@ class Endpoint:
         Raises:
             Refusal: 200 or 201 unknown in query or body, 203 missing.
         """
-        if unknown == "refused":
+        if unknown == "refused" and not self.names.issuperset(parameters):
             for name in parameters:
                 if name not in self.names:
                     raise Refusal(200 if self.in_query else 201, f"{name} parameter is not accepted.")

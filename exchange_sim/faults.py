@@ -36,7 +36,6 @@ _STATUS = {"redirect": 307, "html": 403, "replace_body": 200}
 HOW = ("close", "reset", "hang")
 # These codes say that the operation may have succeeded, so by default it has.
 CODES_THAT_EXECUTE = (101, 109)
-CODES = (101, 105, 107, 108, 109, 111, 112, 220, 240, 400, 419, 430)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,15 @@ atoms of 10^-20. An amount times a price is therefore a number of atoms without 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 AMOUNT_DIGITS = 8
 PRICE_DIGITS = 12
 ATOM_DIGITS = AMOUNT_DIGITS + PRICE_DIGITS
 ATOMS_PER_AMOUNT: int = 10**PRICE_DIGITS
+
+# Prices and amounts repeat, and writing them is much of an answer's cost.
+MOST_REMEMBERED = 65_536
 
 # Plain notation only: no sign, no exponent, no thousands mark, no leading dot.
 _PLAIN = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,40}))?\Z")
@@ -42,8 +46,11 @@ def exact(text: object, digits: int) -> int:
     return units
 
 
+@lru_cache(MOST_REMEMBERED)
 def write(units: int, digits: int) -> str:
     """Write units of 10^-digits in plain notation without trailing zeros, as the exchange does."""
+    if not units:
+        return "0"
     if units < 0:
         return "-" + write(-units, digits)
     text = str(units)

@@ -8,7 +8,7 @@ from exchange_sim.rules import default_row
 from tests.exchange_sim.world import KEY, OTHER_KEY, World
 
 CLIENT_ID = "0b2f6b1e-8d0a-4c7e-9a4e-2f6f2a4b8c11"
-MARKET_BUY = {"orderType": "market", "price": None}
+MARKET_BUY: dict[str, Any] = {"orderType": "market", "price": None}
 
 
 async def test_a_resting_order_holds_money_and_its_cancel_gives_it_back(world: World) -> None:

@@ -95,10 +95,7 @@ class Broken:
 
 def with_broken_cooldown() -> Policy:
     policy = given.policy()
-    broken = with_name_only = Broken()
-    rules = tuple(broken if rule.name == "cooldown" else rule for rule in policy.rules)
-    assert with_name_only in rules
-    return replace(policy, rules=rules)
+    return replace(policy, rules=tuple(Broken() if rule.name == "cooldown" else rule for rule in policy.rules))
 
 
 def test_an_error_in_a_rule_is_its_own_outcome_and_denies() -> None:
@@ -199,12 +196,24 @@ def test_a_disabled_rule_passes_and_says_why() -> None:
     assert (verdict.outcome, verdict.code, verdict.message) == (VerdictOutcome.PASS, "DISABLED", "a test account")
 
 
+@dataclass(frozen=True, slots=True)
+class Multiplying:
+    """A rule that calculates with plain operators."""
+
+    name: ClassVar[str] = "cooldown"
+    codes: ClassVar[tuple[str, ...]] = ()
+
+    def judge(self, case: Case) -> Verdict:
+        product = Decimal("1.00000000000000000001") * Decimal("1.00000000000000000001")
+        return Verdict("cooldown", VerdictOutcome.PASS, "OK", str(product), case.proposal.user_id, "")
+
+
 def test_the_arithmetic_of_the_caller_changes_nothing() -> None:
-    judged = given.proposal(given.limit(amount="0.000200000001", price="1000000.000000000001"))
-    expected = decide(given.policy(), judged, given.facts())
+    policy = given.policy()
+    policy = replace(policy, rules=tuple(Multiplying() if one.name == "cooldown" else one for one in policy.rules))
     with localcontext(Context(prec=2)):
-        assert decide(given.policy(), judged, given.facts()) == expected
-    assert {one.rule: one.code for one in expected.verdicts}["order_value"] == "ORDER_VALUE_ABOVE_MAX"
+        verdict = given.verdict_of("cooldown", policy)
+    assert verdict.observed == "1.0000000000000000000200000000000000000001"
 
 
 def test_an_order_without_an_answer_keeps_every_rule_counting() -> None:

@@ -35,7 +35,7 @@ from market_service.model import Interval, Window
 
 T = TypeVar("T")
 
-REQUEST_TIMEOUT_SECONDS: Final = 5.0
+REQUEST_TIMEOUT_SECONDS: Final = 3.0
 DOWN_RETRY_SECONDS: Final = 1.0
 HALTED_RETRY_SECONDS: Final = 30.0
 DEFECT_RETRY_SECONDS: Final = 60.0

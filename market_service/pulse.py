@@ -13,8 +13,11 @@ from kernel.errors import Failure
 from market_service.ports import Exchange
 
 BEAT_SECONDS: Final = 5.0
+SILENT_BEAT_SECONDS: Final = 1.0
+"""While the exchange does not answer we ask more often, so that we are ready soon after it is."""
+
 REACHABLE_SECONDS: Final = 20.0
-"""Ready while the last answer is younger: three beats may be lost."""
+"""Ready while the last answer is at most this old: three beats may be lost."""
 
 
 class Pulse:
@@ -34,7 +37,7 @@ class Pulse:
         """Beat until cancelled."""
         while True:
             await self.beat()
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(BEAT_SECONDS if self._ready else SILENT_BEAT_SECONDS)
 
     async def beat(self) -> None:
         """Ask once."""

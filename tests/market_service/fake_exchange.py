@@ -23,14 +23,14 @@ from market_service.model import Interval, Window
 class FakeExchange:
     """Answers at once, or when `gate` opens; fails with `failure` while that is set; counts what it was asked."""
 
-    def __init__(self):
-        self.asked = Counter()
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
         self.failure: Failure | None = None
         self.gate = asyncio.Event()
         self.gate.set()
         self.names = ["ADA-EUR", "BTC-EUR", "ETH-USDC"]
-        self.bids = (level("99", "1"), level("98", "2"))
-        self.asks = (level("101", "1"), level("102", "2"))
+        self.bids: tuple[Level, ...] = (level("99", "1"), level("98", "2"))
+        self.asks: tuple[Level, ...] = (level("101", "1"), level("102", "2"))
         self.rows: tuple[Candle, ...] = ()
         self.exchange_now_ms: int | None = None
 
@@ -86,7 +86,7 @@ class FakeExchange:
 class Ticking:
     """A monotonic clock that stands until it is moved."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = 1000.0
 
     def __call__(self) -> float:

@@ -1,22 +1,23 @@
 """Which intervals a list of candles shows, and what it says of each."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import pytest
 
 from bitvavo.wire import Candle as WireCandle
 from market_service.candles import Series, without_holes
-from market_service.model import CandleState, Interval, Window
+from market_service.model import Candle, CandleState, Interval, Window
 
 MINUTE = 60_000
 NO_WINDOW = Series("BTC-EUR", Interval.M1, Window())
 
 
-def rows(*minutes):
+def rows(*minutes: int) -> tuple[WireCandle, ...]:
     return tuple(WireCandle(minute * MINUTE, *[Decimal(1)] * 5) for minute in sorted(minutes, reverse=True))
 
 
-def told(candles):
+def told(candles: Iterable[Candle]) -> str:
     return " ".join(f"{each.open_time_ms // MINUTE}{each.state[0]}{'' if each.prices else '-'}" for each in candles)
 
 
@@ -37,25 +38,27 @@ def told(candles):
         ((), 13.5, 3, ""),
     ],
 )
-def test_gaps_and_the_unfinished_candle_are_marked(traded, now_minutes, limit, expected):
+def test_gaps_and_the_unfinished_candle_are_marked(
+    traded: tuple[int, ...], now_minutes: float | None, limit: int, expected: str
+) -> None:
     now_ms = None if now_minutes is None else int(now_minutes * MINUTE)
     assert told(without_holes(rows(*traded), NO_WINDOW, now_ms, limit)) == expected
 
 
-def test_nothing_is_said_about_intervals_after_the_window():
+def test_nothing_is_said_about_intervals_after_the_window() -> None:
     series = Series("BTC-EUR", Interval.M1, Window(end_ms=12 * MINUTE))
     assert told(without_holes(rows(10), series, 100 * MINUTE, 10)) == "10F 11G- 12G-"
 
 
-def test_a_row_is_never_longer_than_asked_for():
+def test_a_row_is_never_longer_than_asked_for() -> None:
     assert len(without_holes(rows(0, 1_000_000), NO_WINDOW, 1_000_000 * MINUTE, 1440)) == 1440
 
 
 @pytest.mark.parametrize(("interval", "length_ms"), [("1m", MINUTE), ("12h", 720 * MINUTE), ("1d", 1440 * MINUTE)])
-def test_the_length_of_an_interval_follows_its_name(interval, length_ms):
+def test_the_length_of_an_interval_follows_its_name(interval: str, length_ms: int) -> None:
     assert Interval(interval).length_ms == length_ms
 
 
-def test_a_gap_has_no_prices_and_every_other_finished_candle_has():
+def test_a_gap_has_no_prices_and_every_other_finished_candle_has() -> None:
     for each in without_holes(rows(1, 5, 9), NO_WINDOW, 10 * MINUTE, 100):
         assert (each.prices is None) == (each.state is CandleState.GAP or each.open_time_ms == 10 * MINUTE)

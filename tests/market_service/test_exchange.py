@@ -1,7 +1,9 @@
 """Each way in which the exchange can fail has one kind, one reason and a time to come back."""
 
 import time
+from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 from aiohttp import web
 
@@ -21,17 +23,18 @@ RATE = {"bitvavo-ratelimit-limit": "1000", "bitvavo-ratelimit-remaining": "900"}
 class Canned:
     """An HTTP server that gives one answer to everything, and remembers what it was sent."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.status, self.body, self.content_type = 200, "{}", "application/json"
-        self.seen = []
+        self.seen: list[tuple[str, set[str]]] = []
+        self.url = ""
 
-    async def answer(self, request):
+    async def answer(self, request: web.Request) -> web.Response:
         self.seen.append((request.path_qs, {name.lower() for name in request.headers}))
         return web.Response(status=self.status, text=self.body, content_type=self.content_type, headers=RATE)
 
 
 @pytest.fixture
-async def canned():
+async def canned() -> AsyncIterator[Canned]:
     yield_to = Canned()
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", yield_to.answer)
@@ -45,12 +48,12 @@ async def canned():
 
 
 @pytest.fixture
-async def http(canned):
+async def http(canned: Canned) -> AsyncIterator[httpx.AsyncClient]:
     async with open_client(canned.url, MARKET_ENDPOINTS) as client:
         yield client
 
 
-def exchange_on(http, credentials=KEY):
+def exchange_on(http: httpx.AsyncClient, credentials: Credentials | None = KEY) -> BitvavoExchange:
     points = Points()
     client = MarketClient(http, credentials, observe=points.observe)
     return BitvavoExchange(client, points, ExchangeClock(time.monotonic), has_key=credentials is not None)
@@ -73,7 +76,15 @@ HTML = "<html><body>Just a moment...</body></html>"
         (400, "application/json", '{"errorCode":205,"error":"market"}', "EXCHANGE_REFUSED", "205"),
     ],
 )
-async def test_a_failed_read_says_why_and_when_to_come_back(canned, http, status, content_type, body, reason, metadata):
+async def test_a_failed_read_says_why_and_when_to_come_back(
+    canned: Canned,
+    http: httpx.AsyncClient,
+    status: int,
+    content_type: str,
+    body: str,
+    reason: str,
+    metadata: str | None,
+) -> None:
     canned.status, canned.content_type, canned.body = status, content_type, body
     with pytest.raises(Unavailable) as failed:
         await exchange_on(http).book("BTC-EUR", 50)
@@ -82,7 +93,7 @@ async def test_a_failed_read_says_why_and_when_to_come_back(canned, http, status
     assert failed.value.retry_after_seconds >= 1.0
 
 
-async def test_a_server_that_is_gone_is_the_exchange_being_down(canned, http):
+async def test_a_server_that_is_gone_is_the_exchange_being_down(canned: Canned, http: httpx.AsyncClient) -> None:
     dead = open_client("http://127.0.0.1:9/v2", MARKET_ENDPOINTS)
     async with dead:
         with pytest.raises(Unavailable) as failed:
@@ -90,7 +101,7 @@ async def test_a_server_that_is_gone_is_the_exchange_being_down(canned, http):
     assert failed.value.reason == "EXCHANGE_UNAVAILABLE"
 
 
-async def test_during_a_ban_nothing_is_sent(canned, http):
+async def test_during_a_ban_nothing_is_sent(canned: Canned, http: httpx.AsyncClient) -> None:
     ends_ms = time.time_ns() // 1_000_000 + 90_000
     canned.status = 429
     canned.body = f'{{"errorCode":105,"error":"The ban expires at {ends_ms}."}}'
@@ -103,7 +114,7 @@ async def test_during_a_ban_nothing_is_sent(canned, http):
     assert len(canned.seen) == 1
 
 
-async def test_a_ban_of_the_address_does_not_stop_the_accounts_reads(canned, http):
+async def test_a_ban_of_the_address_does_not_stop_the_accounts_reads(canned: Canned, http: httpx.AsyncClient) -> None:
     canned.status = 429
     canned.body = f'{{"errorCode":105,"error":"The ban expires at {time.time_ns() // 1_000_000 + 90_000}."}}'
     exchange = exchange_on(http)
@@ -113,7 +124,7 @@ async def test_a_ban_of_the_address_does_not_stop_the_accounts_reads(canned, htt
     assert await exchange.balances() == ()
 
 
-async def test_the_accounts_reads_stop_at_our_share_of_its_points(canned, http):
+async def test_the_accounts_reads_stop_at_our_share_of_its_points(canned: Canned, http: httpx.AsyncClient) -> None:
     canned.body = "[]"
     exchange = exchange_on(http)
     for _ in range(30):
@@ -126,7 +137,9 @@ async def test_the_accounts_reads_stop_at_our_share_of_its_points(canned, http):
 
 
 @pytest.mark.parametrize("code", [305, 309, 311])
-async def test_a_key_that_is_not_accepted_is_a_state_to_mend(canned, http, code):
+async def test_a_key_that_is_not_accepted_is_a_state_to_mend(
+    canned: Canned, http: httpx.AsyncClient, code: int
+) -> None:
     canned.status, canned.body = 403, f'{{"errorCode":{code},"error":"no"}}'
     with pytest.raises(NotNow) as refused:
         await exchange_on(http).balances()
@@ -134,7 +147,7 @@ async def test_a_key_that_is_not_accepted_is_a_state_to_mend(canned, http, code)
     assert refused.value.metadata == {"exchange_code": str(code)}
 
 
-async def test_without_a_key_the_account_is_not_asked(canned, http):
+async def test_without_a_key_the_account_is_not_asked(canned: Canned, http: httpx.AsyncClient) -> None:
     exchange = exchange_on(http, credentials=None)
     for ask in (exchange.balances, lambda: exchange.fees("BTC-EUR")):
         with pytest.raises(NotNow) as missing:
@@ -143,7 +156,7 @@ async def test_without_a_key_the_account_is_not_asked(canned, http):
     assert canned.seen == []
 
 
-async def test_only_the_accounts_reads_are_signed(canned, http):
+async def test_only_the_accounts_reads_are_signed(canned: Canned, http: httpx.AsyncClient) -> None:
     exchange = exchange_on(http)
     canned.body = "[]"
     await exchange.markets()
@@ -170,7 +183,9 @@ async def test_only_the_accounts_reads_are_signed(canned, http):
         ("POST", "/cancelOrdersAfter"),
     ],
 )
-async def test_g3_the_market_side_cannot_reach_an_endpoint_that_trades(canned, http, method, path):
+async def test_g3_the_market_side_cannot_reach_an_endpoint_that_trades(
+    canned: Canned, http: httpx.AsyncClient, method: str, path: str
+) -> None:
     with pytest.raises(ForbiddenEndpointError):
         await http.request(method, path)
     assert canned.seen == []

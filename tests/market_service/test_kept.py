@@ -1,10 +1,11 @@
 """Answering from memory, from the request under way, or from a new one."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from kernel.errors import NotNow, Unavailable
+from kernel.errors import Failure, NotNow, Unavailable
 from market_service.kept import Kept, Kind
 from market_service.model import Quality
 from tests.market_service.fake_exchange import Ticking
@@ -16,15 +17,15 @@ DOWN = Unavailable("EXCHANGE_UNAVAILABLE", "down")
 class Asked:
     """A source that counts; each request takes `takes_seconds` of the clock given."""
 
-    def __init__(self, clock):
+    def __init__(self, clock: Ticking) -> None:
         self.clock = clock
         self.count = 0
         self.takes_seconds = 0.0
-        self.failure = None
+        self.failure: Failure | None = None
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def __call__(self, key):
+    async def __call__(self, key: str) -> str:
         self.count += 1
         number = self.count
         await self.gate.wait()
@@ -35,48 +36,54 @@ class Asked:
 
 
 @pytest.fixture
-def clock():
+def clock() -> Ticking:
     return Ticking()
 
 
 @pytest.fixture
-async def asked(clock):
+async def asked(clock: Ticking) -> Asked:
     return Asked(clock)
 
 
 @pytest.fixture
-def kept(asked, clock):
+def kept(asked: Asked, clock: Ticking) -> Kept[str, str]:
     return Kept(KIND, asked, clock)
 
 
-async def test_a_hundred_callers_at_once_make_one_request(kept, asked):
+async def test_a_hundred_callers_at_once_make_one_request(kept: Kept[str, str], asked: Asked) -> None:
     answers = await asyncio.gather(*(kept.read("a") for _ in range(100)))
     assert {answer.value for answer in answers} == {"a1"}
     assert asked.count == 1
 
 
 @pytest.mark.parametrize(("later", "count"), [(0.999, 1), (1.0, 1), (1.001, 2)])
-async def test_an_answer_is_repeated_until_it_is_no_longer_fresh(kept, asked, clock, later, count):
+async def test_an_answer_is_repeated_until_it_is_no_longer_fresh(
+    kept: Kept[str, str], asked: Asked, clock: Ticking, later: float, count: int
+) -> None:
     await kept.read("a")
     clock.now += later
     assert (await kept.read("a")).freshness.quality is Quality.GOOD
     assert asked.count == count
 
 
-async def test_the_age_runs_from_when_the_request_left(kept, asked, clock):
+async def test_the_age_runs_from_when_the_request_left(kept: Kept[str, str], asked: Asked, clock: Ticking) -> None:
     asked.takes_seconds = 0.25
     assert (await kept.read("a")).freshness.age_seconds == 0.25
     clock.now += 0.5
     assert (await kept.read("a")).freshness.age_seconds == 0.75
 
 
-async def test_a_younger_answer_than_kept_is_asked_for_again(kept, asked, clock):
+async def test_a_younger_answer_than_kept_is_asked_for_again(
+    kept: Kept[str, str], asked: Asked, clock: Ticking
+) -> None:
     await kept.read("a")
     clock.now += 0.6
     assert (await kept.read("a", 0.5)).value == "a2"
 
 
-async def test_nobody_can_make_us_ask_more_often_than_the_pause(kept, asked, clock):
+async def test_nobody_can_make_us_ask_more_often_than_the_pause(
+    kept: Kept[str, str], asked: Asked, clock: Ticking
+) -> None:
     await kept.read("a")
     clock.now += 0.4
     with pytest.raises(NotNow) as refused:
@@ -86,7 +93,9 @@ async def test_nobody_can_make_us_ask_more_often_than_the_pause(kept, asked, clo
     assert asked.count == 1
 
 
-async def test_failures_are_not_asked_again_before_the_pause_either(kept, asked, clock):
+async def test_failures_are_not_asked_again_before_the_pause_either(
+    kept: Kept[str, str], asked: Asked, clock: Ticking
+) -> None:
     asked.failure = DOWN
     for _ in range(10):
         with pytest.raises(Unavailable):
@@ -97,10 +106,19 @@ async def test_failures_are_not_asked_again_before_the_pause_either(kept, asked,
     assert (await kept.read("a")).value == "a2"
 
 
-@pytest.mark.parametrize(("max_age", "served"), [(5.0, True), (None, False), (1.9, False)])
+async def test_one_call_asks_once_even_when_the_failure_took_longer_than_the_pause(
+    kept: Kept[str, str], asked: Asked
+) -> None:
+    asked.failure, asked.takes_seconds = DOWN, 2.0
+    with pytest.raises(Unavailable):
+        await kept.read("a")
+    assert asked.count == 1
+
+
+@pytest.mark.parametrize(("max_age", "served"), [(5.0, "stale"), (None, ""), (1.9, "")])
 async def test_when_the_exchange_is_down_an_old_answer_is_served_as_stale_to_who_admits_it(
-    kept, asked, clock, max_age, served
-):
+    kept: Kept[str, str], asked: Asked, clock: Ticking, max_age: float | None, served: str
+) -> None:
     await kept.read("a")
     clock.now += 2.0
     asked.failure = DOWN
@@ -113,7 +131,7 @@ async def test_when_the_exchange_is_down_an_old_answer_is_served_as_stale_to_who
     assert asked.count == 2
 
 
-async def test_an_answer_that_took_longer_than_allowed_is_too_old(kept, asked):
+async def test_an_answer_that_took_longer_than_allowed_is_too_old(kept: Kept[str, str], asked: Asked) -> None:
     asked.takes_seconds = 1.5
     with pytest.raises(NotNow) as refused:
         await kept.read("a")
@@ -121,7 +139,9 @@ async def test_an_answer_that_took_longer_than_allowed_is_too_old(kept, asked):
     assert asked.count == 2
 
 
-async def test_a_caller_that_joins_an_old_request_gets_one_of_its_own(kept, asked, clock):
+async def test_a_caller_that_joins_an_old_request_gets_one_of_its_own(
+    kept: Kept[str, str], asked: Asked, clock: Ticking
+) -> None:
     asked.gate.clear()
     first = asyncio.create_task(kept.read("a", 60.0))
     await until(lambda: asked.count == 1)
@@ -133,7 +153,7 @@ async def test_a_caller_that_joins_an_old_request_gets_one_of_its_own(kept, aske
     assert (await second).value == "a2"
 
 
-async def test_a_caller_that_gives_up_does_not_end_what_others_wait_for(kept, asked):
+async def test_a_caller_that_gives_up_does_not_end_what_others_wait_for(kept: Kept[str, str], asked: Asked) -> None:
     asked.gate.clear()
     impatient, patient = asyncio.create_task(kept.read("a")), asyncio.create_task(kept.read("a"))
     await asyncio.sleep(0)
@@ -144,7 +164,7 @@ async def test_a_caller_that_gives_up_does_not_end_what_others_wait_for(kept, as
     assert asked.count == 1
 
 
-async def test_only_the_keys_used_last_are_kept(kept, asked):
+async def test_only_the_keys_used_last_are_kept(kept: Kept[str, str], asked: Asked) -> None:
     for key in ("a", "b", "c", "a", "d"):
         await kept.read(key)
     await kept.read("a")
@@ -153,7 +173,7 @@ async def test_only_the_keys_used_last_are_kept(kept, asked):
     assert asked.count == 5
 
 
-async def test_closing_ends_the_requests_under_way(kept, asked):
+async def test_closing_ends_the_requests_under_way(kept: Kept[str, str], asked: Asked) -> None:
     asked.gate.clear()
     waiting = asyncio.create_task(kept.read("a"))
     await until(lambda: asked.count == 1)
@@ -162,7 +182,7 @@ async def test_closing_ends_the_requests_under_way(kept, asked):
         await waiting
 
 
-async def until(condition):
+async def until(condition: Callable[[], bool]) -> None:
     for _ in range(10):
         if condition():
             return

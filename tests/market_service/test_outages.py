@@ -1,6 +1,10 @@
 """The exchange down, banning, halted, slow or unreadable: a clear status, and recovery without a restart."""
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 import grpc.aio
@@ -10,26 +14,31 @@ from google.protobuf.duration_pb2 import Duration
 from protos.market.v1 import market_pb2 as pb
 from protos.market.v1.market_pb2_grpc import MarketServiceStub
 from tests.market_service.processes import MarketService, Simulator
-from tests.market_service.test_contract import details, refused
+from tests.market_service.refusals import details, refused
+
+if TYPE_CHECKING:
+    from protos.market.v1.market_pb2_grpc import MarketServiceAsyncStub as Stub
+
+Answer = TypeVar("Answer")
 
 BOOK = pb.GetOrderBookRequest(market="BTC-EUR")
 
 
 @pytest.fixture
-def sim(tmp_path):
+def sim(tmp_path: Path) -> Iterator[Simulator]:
     simulator = Simulator(tmp_path)
     yield simulator
     simulator.stop()
 
 
 @pytest.fixture
-def service(sim, tmp_path):
+def service(sim: Simulator, tmp_path: Path) -> Iterator[MarketService]:
     process = MarketService(tmp_path, sim.url)
     yield process
     process.stop()
 
 
-async def told(call, code, reason):
+async def told(call: Awaitable[object], code: grpc.StatusCode, reason: str) -> dict[str, str]:
     error = await refused(call)
     assert error.code() == code
     found = details(error)
@@ -38,7 +47,7 @@ async def told(call, code, reason):
     return found[1]
 
 
-async def succeeds(call, within_seconds=10.0):
+async def succeeds(call: Callable[[], Awaitable[Answer]], within_seconds: float = 10.0) -> Answer:
     ends = time.monotonic() + within_seconds
     while True:
         try:
@@ -46,13 +55,15 @@ async def succeeds(call, within_seconds=10.0):
         except grpc.aio.AioRpcError:
             if time.monotonic() > ends:
                 raise
-            time.sleep(0.1)
+            await asyncio.sleep(0.1)
 
 
-async def test_while_the_exchange_is_down_old_answers_are_stale_and_afterwards_all_is_well(stub, sim):
+async def test_while_the_exchange_is_down_old_answers_are_stale_and_afterwards_all_is_well(
+    stub: "Stub", sim: Simulator
+) -> None:
     await stub.GetOrderBook(BOOK)
     sim.stop()
-    time.sleep(1.1)
+    await asyncio.sleep(1.1)
     assert await told(stub.GetOrderBook(BOOK), grpc.StatusCode.UNAVAILABLE, "EXCHANGE_UNAVAILABLE") == {}
     old = await stub.GetOrderBook(pb.GetOrderBookRequest(market="BTC-EUR", max_age=Duration(seconds=60)))
     assert old.freshness.quality == pb.QUALITY_STALE
@@ -64,16 +75,16 @@ async def test_while_the_exchange_is_down_old_answers_are_stale_and_afterwards_a
     assert book.freshness.quality == pb.QUALITY_GOOD
 
 
-async def test_a_page_of_html_is_unreadable_and_gone_with_the_next_question(stub, sim):
+async def test_a_page_of_html_is_unreadable_and_gone_with_the_next_question(stub: "Stub", sim: Simulator) -> None:
     await stub.GetOrderBook(BOOK)
-    time.sleep(1.1)
+    await asyncio.sleep(1.1)
     sim.fault("/v2/BTC-EUR/book", "html")
     await told(stub.GetOrderBook(BOOK), grpc.StatusCode.UNAVAILABLE, "EXCHANGE_UNREADABLE")
-    time.sleep(0.15)
+    await asyncio.sleep(0.15)
     assert (await stub.GetOrderBook(BOOK)).freshness.quality == pb.QUALITY_GOOD
 
 
-async def test_a_halted_market_has_no_book_and_the_others_have(stub, sim):
+async def test_a_halted_market_has_no_book_and_the_others_have(stub: "Stub", sim: Simulator) -> None:
     sim.admin("POST", "market", market="ADA-EUR", status="halted")
     call = stub.GetOrderBook(pb.GetOrderBookRequest(market="ADA-EUR"))
     metadata = await told(call, grpc.StatusCode.UNAVAILABLE, "MARKET_DATA_UNAVAILABLE")
@@ -83,19 +94,21 @@ async def test_a_halted_market_has_no_book_and_the_others_have(stub, sim):
     assert (await stub.GetOrderBook(BOOK)).freshness.quality == pb.QUALITY_GOOD
 
 
-async def test_a_ban_is_told_with_its_end_and_nothing_is_sent_meanwhile(stub, sim, service):
+async def test_a_ban_is_told_with_its_end_and_nothing_is_sent_meanwhile(
+    stub: "Stub", sim: Simulator, service: MarketService
+) -> None:
     await stub.GetOrderBook(BOOK)
     sim.fault("/v2/ETH-EUR/book", "ban")
     other = pb.GetOrderBookRequest(market="ETH-EUR")
     await told(stub.GetOrderBook(other), grpc.StatusCode.RESOURCE_EXHAUSTED, "EXCHANGE_BAN")
     sent = len(sim.requests())
-    time.sleep(0.2)
+    await asyncio.sleep(0.2)
     await told(stub.GetOrderBook(other), grpc.StatusCode.RESOURCE_EXHAUSTED, "EXCHANGE_BAN")
     assert len(sim.requests()) == sent
     assert [each["code"] for each in service.log_events() if each["event"] == "alarm"] == ["EXCHANGE_BAN"]
 
 
-async def test_an_answer_that_takes_longer_than_allowed_is_too_old(stub, sim):
+async def test_an_answer_that_takes_longer_than_allowed_is_too_old(stub: "Stub", sim: Simulator) -> None:
     await stub.GetMarket(pb.GetMarketRequest(market="BTC-EUR"))
     sim.fault("/v2/BTC-EUR/book", "delay_response", times=2, ms=700)
     error = await refused(
@@ -107,15 +120,15 @@ async def test_an_answer_that_takes_longer_than_allowed_is_too_old(stub, sim):
     assert metadata["max_age_ms"] == "500"
 
 
-async def test_an_exchange_that_hangs_is_given_up(stub, sim):
+async def test_an_exchange_that_hangs_is_given_up(stub: "Stub", sim: Simulator) -> None:
     await stub.GetMarket(pb.GetMarketRequest(market="BTC-EUR"))
     sim.fault("/v2/BTC-EUR/book", "drop_request", how="hang")
     started = time.monotonic()
     await told(stub.GetOrderBook(BOOK), grpc.StatusCode.UNAVAILABLE, "EXCHANGE_UNAVAILABLE")
-    assert 4.5 < time.monotonic() - started < 8
+    assert 2.9 < time.monotonic() - started < 6
 
 
-async def test_without_a_key_public_data_is_served_and_the_account_is_not(sim, tmp_path):
+async def test_without_a_key_public_data_is_served_and_the_account_is_not(sim: Simulator, tmp_path: Path) -> None:
     keyless = MarketService(tmp_path, sim.url, with_key=False)
     try:
         async with grpc.aio.insecure_channel(keyless.address) as channel:
@@ -129,7 +142,7 @@ async def test_without_a_key_public_data_is_served_and_the_account_is_not(sim, t
         assert keyless.stop() == 0
 
 
-async def test_a_key_without_the_right_to_view_is_refused_as_a_state(sim, tmp_path):
+async def test_a_key_without_the_right_to_view_is_refused_as_a_state(sim: Simulator, tmp_path: Path) -> None:
     sim.admin("POST", "accounts", key="v" * 64, secret="s" * 128, rights=["trade"])
     blind = MarketService(tmp_path, sim.url)
     try:
@@ -141,7 +154,7 @@ async def test_a_key_without_the_right_to_view_is_refused_as_a_state(sim, tmp_pa
         blind.stop()
 
 
-async def test_readiness_follows_the_exchange_from_the_start(sim, tmp_path):
+async def test_readiness_follows_the_exchange_from_the_start(sim: Simulator, tmp_path: Path) -> None:
     sim.stop()
     early = MarketService(tmp_path, sim.url)
     try:
@@ -151,6 +164,6 @@ async def test_readiness_follows_the_exchange_from_the_start(sim, tmp_path):
         ends = time.monotonic() + 10
         while "exchange_reachable" not in [each["event"] for each in early.log_events()]:
             assert time.monotonic() < ends
-            time.sleep(0.1)
+            await asyncio.sleep(0.1)
     finally:
         early.stop()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from market_service.settings import read_settings
 SECRET = "very-secret-value-0123456789"
 
 
-def started_with(**variables):
+def started_with(**variables: str) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("BITVAVO", "MARKET", "TRADE"))}
     return subprocess.run(
         [sys.executable, "-m", "market_service"],
@@ -24,7 +25,7 @@ def started_with(**variables):
     )
 
 
-def test_g3_market_service_refuses_to_start_when_it_can_see_a_trade_key():
+def test_g3_market_service_refuses_to_start_when_it_can_see_a_trade_key() -> None:
     done = started_with(BITVAVO_TRADE_SECRET=SECRET, MARKET_LISTEN="127.0.0.1:0", MARKET_METRICS_LISTEN="127.0.0.1:0")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
@@ -45,21 +46,21 @@ def test_g3_market_service_refuses_to_start_when_it_can_see_a_trade_key():
     ],
 )
 @pytest.mark.parametrize("value", [SECRET, ""])
-def test_g3_everything_that_can_trade_is_refused_by_name_and_never_shown(name, value):
+def test_g3_everything_that_can_trade_is_refused_by_name_and_never_shown(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read_settings({name: value})
     assert name in str(refused.value)
     assert SECRET not in str(refused.value)
 
 
-def test_without_any_variable_it_serves_public_data_on_loopback():
+def test_without_any_variable_it_serves_public_data_on_loopback() -> None:
     settings = read_settings({})
     assert (settings.listen, settings.metrics_listen) == ("127.0.0.1:50051", "127.0.0.1:9464")
     assert settings.rest_url == "https://api.bitvavo.com/v2"
     assert settings.readonly_key is None
 
 
-def test_a_plain_key_is_for_loopback_only():
+def test_a_plain_key_is_for_loopback_only() -> None:
     plain = {"BITVAVO_READONLY_KEY": SECRET, "BITVAVO_READONLY_SECRET": SECRET}
     key = read_settings(plain).readonly_key
     assert key is not None
@@ -71,7 +72,7 @@ def test_a_plain_key_is_for_loopback_only():
         assert SECRET not in str(refused.value)
 
 
-def test_a_key_file_that_others_may_read_is_refused(tmp_path):
+def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     paths = {}
     for name in ("BITVAVO_READONLY_KEY_FILE", "BITVAVO_READONLY_SECRET_FILE"):
         path = tmp_path / name
@@ -84,25 +85,25 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path):
         read_settings(paths)
 
 
-def test_half_a_key_is_refused():
+def test_half_a_key_is_refused() -> None:
     with pytest.raises(SettingsError, match="BITVAVO_READONLY_SECRET"):
         read_settings({"BITVAVO_READONLY_KEY": SECRET})
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.1:99999", ":", "http://x"])
-def test_a_malformed_address_is_refused(address):
+def test_a_malformed_address_is_refused(address: str) -> None:
     with pytest.raises(SettingsError, match="MARKET_LISTEN"):
         read_settings({"MARKET_LISTEN": address})
 
 
 @pytest.mark.parametrize("url", ["http://example.com/v2", "https://api.bitvavo.com", "ftp://127.0.0.1/v2"])
-def test_an_exchange_off_loopback_without_tls_is_refused_at_the_start(url):
+def test_an_exchange_off_loopback_without_tls_is_refused_at_the_start(url: str) -> None:
     done = started_with(BITVAVO_REST_URL=url, MARKET_LISTEN="127.0.0.1:0", MARKET_METRICS_LISTEN="127.0.0.1:0")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "BITVAVO_REST_URL" in done.stderr
 
 
-def test_an_address_that_cannot_be_listened_on_is_refused():
+def test_an_address_that_cannot_be_listened_on_is_refused() -> None:
     done = started_with(MARKET_LISTEN="192.0.2.1:0", MARKET_METRICS_LISTEN="127.0.0.1:0")
     assert done.returncode == 2
     assert "192.0.2.1" in done.stderr.splitlines()[-1]

@@ -1,6 +1,7 @@
 """What the use cases answer and what they ask, on a fake exchange."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 import pytest
@@ -19,32 +20,34 @@ DOWN = Unavailable("EXCHANGE_UNAVAILABLE", "down")
 
 
 @pytest.fixture
-async def exchange():
+async def exchange() -> FakeExchange:
     return FakeExchange()
 
 
 @pytest.fixture
-def catalogue(exchange):
+def catalogue(exchange: FakeExchange) -> Catalogue:
     return Catalogue(exchange)
 
 
 @pytest.fixture
-def books(exchange, catalogue):
+def books(exchange: FakeExchange, catalogue: Catalogue) -> Books:
     return Books(exchange, catalogue)
 
 
 @pytest.fixture
-def tickers(exchange, catalogue):
+def tickers(exchange: FakeExchange, catalogue: Catalogue) -> Tickers:
     return Tickers(exchange, catalogue)
 
 
-async def test_markets_are_listed_in_the_order_of_their_names(catalogue):
+async def test_markets_are_listed_in_the_order_of_their_names(catalogue: Catalogue) -> None:
     listing = (await catalogue.listing()).value
     assert list(listing.by_name) == ["ADA-EUR", "BTC-EUR", "ETH-USDC"]
 
 
-async def test_a_made_up_market_costs_no_request_of_its_own(exchange, books, tickers, catalogue):
-    calls = (
+async def test_a_made_up_market_costs_no_request_of_its_own(
+    exchange: FakeExchange, books: Books, tickers: Tickers, catalogue: Catalogue
+) -> None:
+    calls: tuple[Callable[[str], Awaitable[object]], ...] = (
         lambda name: books.book(name, 10),
         tickers.one,
         tickers.last_24h,
@@ -71,13 +74,17 @@ async def test_a_made_up_market_costs_no_request_of_its_own(exchange, books, tic
         ([], [], Quality.RESYNCING),
     ],
 )
-async def test_a_crossed_or_one_sided_book_is_not_good(exchange, books, bids, asks, quality):
+async def test_a_crossed_or_one_sided_book_is_not_good(
+    exchange: FakeExchange, books: Books, bids: list[tuple[str, str]], asks: list[tuple[str, str]], quality: Quality
+) -> None:
     exchange.bids = tuple(level(*each) for each in bids)
     exchange.asks = tuple(level(*each) for each in asks)
     assert (await books.book("BTC-EUR", 10)).freshness.quality is quality
 
 
-async def test_a_hundred_books_at_once_of_any_depth_are_at_most_two_requests(exchange, books):
+async def test_a_hundred_books_at_once_of_any_depth_are_at_most_two_requests(
+    exchange: FakeExchange, books: Books
+) -> None:
     depths = [1, 5, 25, 50] * 25
     await asyncio.gather(*(books.book("BTC-EUR", depth) for depth in depths))
     assert exchange.asked == {"markets": 1, "book BTC-EUR 50": 1}
@@ -85,7 +92,7 @@ async def test_a_hundred_books_at_once_of_any_depth_are_at_most_two_requests(exc
     assert exchange.asked["book BTC-EUR 1000"] == 1
 
 
-async def test_the_tickers_of_all_markets_cost_one_pair_of_requests(exchange, tickers):
+async def test_the_tickers_of_all_markets_cost_one_pair_of_requests(exchange: FakeExchange, tickers: Tickers) -> None:
     one = (await tickers.one("BTC-EUR")).value
     assert (one.last, one.bid, one.ask) == (Decimal(100), Decimal(99), None)
     assert [each.market for each in (await tickers.many(["ETH-USDC", "ADA-EUR"])).value] == ["ADA-EUR", "ETH-USDC"]
@@ -93,14 +100,16 @@ async def test_the_tickers_of_all_markets_cost_one_pair_of_requests(exchange, ti
     assert exchange.asked == {"ticker_prices": 1, "ticker_books": 1}
 
 
-async def test_trades_say_when_there_may_be_more(exchange, catalogue):
+async def test_trades_say_when_there_may_be_more(exchange: FakeExchange, catalogue: Catalogue) -> None:
     trades = Trades(exchange, catalogue)
     few, all_of_them = [(await trades.newest("BTC-EUR", limit, Window())).value for limit in (5, 6)]
     assert (few.more, all_of_them.more) == (True, False)
     assert exchange.asked["trades BTC-EUR None None"] == 1
 
 
-async def test_balances_asked_for_by_symbol_leave_out_what_is_zero(exchange, catalogue):
+async def test_balances_asked_for_by_symbol_leave_out_what_is_zero(
+    exchange: FakeExchange, catalogue: Catalogue
+) -> None:
     account = Account(exchange, catalogue)
     all_of_them = (await account.balances([])).value
     assert [each.symbol for each in all_of_them] == ["BTC", "EUR"]
@@ -108,7 +117,9 @@ async def test_balances_asked_for_by_symbol_leave_out_what_is_zero(exchange, cat
     assert exchange.asked == {"balances": 1}
 
 
-async def test_callers_of_all_sorts_cannot_spend_the_accounts_points(exchange, catalogue):
+async def test_callers_of_all_sorts_cannot_spend_the_accounts_points(
+    exchange: FakeExchange, catalogue: Catalogue
+) -> None:
     account = Account(exchange, catalogue)
     exchange.failure = DOWN
     for symbols in ([], ["EUR"], ["BTC"]) * 10:
@@ -117,13 +128,13 @@ async def test_callers_of_all_sorts_cannot_spend_the_accounts_points(exchange, c
     assert exchange.asked["balances"] == 1
 
 
-def test_a_page_token_leads_back_to_where_its_page_ended():
+def test_a_page_token_leads_back_to_where_its_page_ended() -> None:
     assert last_before(token_after("BTC-EUR", "EUR/0"), "EUR/0") == "BTC-EUR"
     assert last_before("", "EUR/0") == ""
 
 
 @pytest.mark.parametrize("token", ["AAAA", "!", "é", "AAAAAAAAAAA=", token_after("BTC-EUR", "USDC/0")])
-def test_a_token_of_another_list_or_filter_is_refused(token):
+def test_a_token_of_another_list_or_filter_is_refused(token: str) -> None:
     with pytest.raises(Invalid) as refused:
         last_before(token, "EUR/0")
     assert refused.value.reason == "PAGE_TOKEN_INVALID"

@@ -197,8 +197,8 @@ class PastExecution:
 class Facts:
     """All that a decision may depend on besides policy and proposal. Missing facts are None, and deny.
 
-    `executions`: the user's executions claimed or filled within 24 h, or still open, newest first, at most
-    `MAX_HISTORY_ROWS`; `history_complete` is False when there were more. `position`: net base amount of the user's
+    `executions`: the user's executions claimed or filled within 24 h, or still open, newest first;
+    `history_complete` is False when there were more than the caller reads. `position`: net base amount of the user's
     own fills in the proposal's market. `clock_went_back`: the database's clock reads earlier than what it
     wrote before. `exchange_clock_known`: the exchange's clock was read recently and well enough to sign by.
     """

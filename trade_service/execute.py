@@ -23,6 +23,7 @@ from trade_service.policies import PolicyBook
 from trade_service.ports import (
     Claimed,
     ClaimResult,
+    ClaimStore,
     Collided,
     Denied,
     Exchange,
@@ -56,35 +57,29 @@ class Answer:
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """Who this deployment is at the exchange, and how long an order may be on its way."""
-
-    deployment_id: UUID
-    window_ms_max: int
-
-
 class Execute:
     """The main job."""
 
     def __init__(
         self,
         proposals: ProposalStore,
+        claims: ClaimStore,
         executions: ExecutionStore,
         market: Market,
         exchange: Exchange,
         policies: PolicyBook,
         readiness: Readiness,
-        deployment: Deployment,
+        window_ms_max: int,
     ) -> None:
         """Take the parts; `app` names the real ones."""
         self._proposals = proposals
+        self._claims = claims
         self._executions = executions
         self._market = market
         self._exchange = exchange
         self._policies = policies
         self._readiness = readiness
-        self._deployment = deployment
+        self._window_ms_max = window_ms_max
         self._gate = UserGate()
 
     async def execute(self, user_id: str, proposal_id: UUID, actor: str, *, closes: bool = False) -> Answer:
@@ -111,8 +106,9 @@ class Execute:
         Raises:
             As `execute`, but for the rate budget.
         """
+        self._readiness.require()
         for _ in range(CLAIM_ATTEMPTS_MAX):
-            view = await self._proposals.view(user_id, proposal_id)
+            view = await self._claims.view(user_id, proposal_id)
             if view is None:
                 raise _not_found(proposal_id)
             gathered = await self._gather(user_id, view.proposal.content.terms)
@@ -156,7 +152,7 @@ class Execute:
             return judge(view, self._bench(user_id, gathered, closes=closes))
 
         try:
-            result = await self._proposals.claim(user_id, proposal_id, actor, judge_view)
+            result = await self._claims.claim(user_id, proposal_id, actor, judge_view)
         finally:
             if not isinstance(result, Claimed):
                 permit.give_back()
@@ -207,8 +203,8 @@ class Execute:
             gathered=gathered,
             timestamp_ms=self._exchange.timestamp_ms(),
             monotonic=time.monotonic(),
-            window_ms_max=self._deployment.window_ms_max,
-            deployment_id=self._deployment.deployment_id,
+            window_ms_max=self._window_ms_max,
+            deployment_id=self._readiness.require(),
             operator_id=self._exchange.operator_id,
             decision_id=new_id(),
             execution_id=new_id(),

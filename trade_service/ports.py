@@ -135,6 +135,10 @@ class ProposalStore(Protocol):
         """
         ...
 
+
+class ClaimStore(Protocol):
+    """The claim, and the same read without it."""
+
     async def view(self, user_id: str, proposal_id: UUID) -> View | None:
         """Read what a claim would read, without a lock."""
         ...
@@ -250,6 +254,10 @@ class PolicyGeneration:
 
 class AdminStore(Protocol):
     """Trading states and policies: nobody's rows, so no user's lock."""
+
+    async def deployment_id(self) -> UUID:
+        """The namespace of every client order id."""
+        ...
 
     async def switches(self) -> Sequence[Switch]:
         """Every switch ever set."""

@@ -1,6 +1,10 @@
-"""Whether this replica may claim: its unresolved rows of before were looked up once. Reads and cancels never wait."""
+"""Whether this replica may claim: it knows its deployment, and its unresolved rows of before were looked up once.
+
+Reads, cancels and admin never wait for it.
+"""
 
 from typing import Final
+from uuid import UUID
 
 from kernel.errors import Unavailable
 from trade_service import reasons
@@ -9,18 +13,25 @@ RETRY_SECONDS: Final = 1.0
 
 
 class Readiness:
-    """Set once, by the first reconciliation."""
+    """Filled in by the start of the process, step by step; never taken back."""
 
     def __init__(self) -> None:
         """Begin not ready."""
-        self.ready = False
+        self.deployment_id: UUID | None = None
+        self.reconciled = False
 
-    def require(self) -> None:
-        """Pass when claims may be made.
+    @property
+    def ready(self) -> bool:
+        """Whether claims may be made."""
+        return self.deployment_id is not None and self.reconciled
+
+    def require(self) -> UUID:
+        """Pass when claims may be made; return the deployment's id.
 
         Raises:
             Unavailable: not yet; nothing was judged.
         """
-        if not self.ready:
+        if self.deployment_id is None or not self.reconciled:
             message = "orders of before this start are still being looked up at the exchange; nothing was judged"
             raise Unavailable(reasons.NOT_READY, message, retry_after_seconds=RETRY_SECONDS)
+        return self.deployment_id

@@ -78,7 +78,7 @@ class Reconcile:
         self._patience = {key: value for key, value in self._patience.items() if key in known}
         answered = [await self._attend(each) for each in due]
         if all(answered):
-            self._readiness.ready = True
+            self._readiness.reconciled = True
         for user_id, reservation_id in await self._sweep.lapsed(LAPSED_MAX):
             await self._budget.settle(user_id, reservation_id, LAPSED)
 

@@ -1,6 +1,6 @@
 """SubmitProposal, ApproveProposal and DeclineProposal: everything a proposal goes through before its claim."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -51,9 +51,16 @@ class Submit:
         return await self._proposals.submit(content, actor, wanted, refuse=refuse)
 
     async def approve(
-        self, user_id: str, proposal_id: UUID, content_hash: str, approver: str, overrides: Sequence[Override]
+        self,
+        user_id: str,
+        proposal_id: UUID,
+        content_hash: str,
+        approvers: Sequence[str],
+        overrides: Sequence[Override],
     ) -> StoredProposal:
         """Record an approver's yes for the content he saw; a second one may add overrides.
+
+        `approvers`: the person, then whoever speaks for him, if that was proved. None of them may be the submitter.
 
         Raises:
             NotFound: no such proposal. NotNow: it is closed, or has other content. Forbidden: the approver submitted
@@ -63,28 +70,33 @@ class Submit:
         def change(stored: StoredProposal, now: datetime) -> ProposalChange | None:
             _require_open(stored, now)
             _require_seen(stored, content_hash)
-            _require_another(stored, approver)
+            _require_others(stored, approvers)
             _require_overrides(overrides, now)
             if stored.approval is not None and not overrides:
                 return None
             merged = {one.rule: one for one in (*stored.overrides, *overrides)}
             return ProposalChange(
                 ProposalStatus.APPROVED,
-                approver=approver,
+                approver=approvers[0],
                 approved_hash=content_hash,
                 overrides=tuple(merged.values()),
             )
 
         return _found(await self._proposals.change(user_id, proposal_id, change), proposal_id)
 
-    async def decline(self, user_id: str, proposal_id: UUID, actor: str, reason: str) -> StoredProposal:
+    async def decline(
+        self, user_id: str, proposal_id: UUID, actor: str, reason: str, permit: Callable[[StoredProposal], None]
+    ) -> StoredProposal:
         """Close a proposal for ever. Answering OK means that no claim of it exists, or ever will.
+
+        `permit` sees the proposal, and raises when the caller may not decline it.
 
         Raises:
             NotFound: no such proposal. NotNow: it was claimed, or its time was over.
         """
 
         def change(stored: StoredProposal, _: datetime) -> ProposalChange | None:
+            permit(stored)
             if stored.status is ProposalStatus.DECLINED:
                 return None
             if stored.status not in EXECUTABLE:
@@ -121,9 +133,9 @@ def _require_seen(stored: StoredProposal, content_hash: str) -> None:
         raise NotNow(reasons.CONTENT_HASH_MISMATCH, message, (violation,), metadata=metadata)
 
 
-def _require_another(stored: StoredProposal, approver: str) -> None:
-    if approver == stored.submitted_by:
-        message = f"{approver} submitted this proposal and may not approve it"
+def _require_others(stored: StoredProposal, approvers: Sequence[str]) -> None:
+    if stored.submitted_by in approvers:
+        message = f"{stored.submitted_by} submitted this proposal and may not approve it"
         raise Forbidden(reasons.APPROVER_IS_SUBMITTER, message)
 
 

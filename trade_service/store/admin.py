@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from typing import Final, LiteralString
+from uuid import UUID
 
 from kernel.db import Database, Row, Statement, Transaction
 from policy.model import Scope, State
@@ -57,6 +58,13 @@ class AdminRows:
     def __init__(self, database: Database) -> None:
         """Use the pool of the serving role."""
         self._database = database
+
+    async def deployment_id(self) -> UUID:
+        """Read the namespace of every client order id."""
+        async with self._database.transaction() as transaction:
+            found = await transaction.run_one(Statement("SELECT deployment_id FROM deployment"))
+        deployment_id: UUID = found[0]["deployment_id"]
+        return deployment_id
 
     async def switches(self) -> Sequence[Switch]:
         """Read every switch ever set: GLOBAL, then markets, then users."""

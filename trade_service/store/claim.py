@@ -106,7 +106,7 @@ RETURNING proposal_id
 """
 
 
-class ClaimStore:
+class ClaimRows:
     """Claims and views of proposals."""
 
     def __init__(self, database: Database) -> None:

@@ -6,7 +6,7 @@ The contract of trade_service: proposals are submitted, approved, judged, execut
 Conventions. Money, prices and quantities are decimal strings in plain notation (no sign, no exponent, at most
 twelve digits on each side of the point); moments are timestamps in UTC; ids are lower-case UUIDs. A denial is an
 answer (OK, a decision with outcome DENY); an error means that nothing could be decided, and its ErrorInfo.reason is
-a value of ErrorReason.
+the name of a value of ErrorReason without the prefix ERROR_REASON_.
 """
 
 from collections import abc as _abc
@@ -72,7 +72,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_NOT_READY: _ErrorReason.ValueType  # 18
     """The exchange's last 24 h are not yet matched with the database. UNAVAILABLE with RetryInfo."""
     ERROR_REASON_POLICY_INVALID: _ErrorReason.ValueType  # 19
-    """A policy file is wrong; BadRequest names file, line and key of every problem. FAILED_PRECONDITION."""
+    """A policy file is wrong; PreconditionFailure names file, line and key of every problem. FAILED_PRECONDITION."""
     ERROR_REASON_GENERATION_MISMATCH: _ErrorReason.ValueType  # 20
     """Loosening needs the generation that is being replaced. FAILED_PRECONDITION; metadata `generation`: the current one."""
     ERROR_REASON_EXECUTION_FINAL: _ErrorReason.ValueType  # 21
@@ -91,7 +91,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Two claims of the same user kept colliding; nothing was changed. UNAVAILABLE with RetryInfo."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why an error happened; sent as ErrorInfo.reason, domain "trade.interlock". Callers may branch on it."""
+    """Why an error happened; sent as ErrorInfo.reason without the prefix, domain "trade.interlock". Callers may branch on
+    it. Example: ERROR_REASON_PROPOSAL_MISMATCH is sent as "PROPOSAL_MISMATCH".
+    """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
@@ -132,7 +134,7 @@ ERROR_REASON_VERSION_SKEW: ErrorReason.ValueType  # 17
 ERROR_REASON_NOT_READY: ErrorReason.ValueType  # 18
 """The exchange's last 24 h are not yet matched with the database. UNAVAILABLE with RetryInfo."""
 ERROR_REASON_POLICY_INVALID: ErrorReason.ValueType  # 19
-"""A policy file is wrong; BadRequest names file, line and key of every problem. FAILED_PRECONDITION."""
+"""A policy file is wrong; PreconditionFailure names file, line and key of every problem. FAILED_PRECONDITION."""
 ERROR_REASON_GENERATION_MISMATCH: ErrorReason.ValueType  # 20
 """Loosening needs the generation that is being replaced. FAILED_PRECONDITION; metadata `generation`: the current one."""
 ERROR_REASON_EXECUTION_FINAL: ErrorReason.ValueType  # 21

@@ -6,7 +6,7 @@ The contract of trade_service: proposals are submitted, approved, judged, execut
 Conventions. Money, prices and quantities are decimal strings in plain notation (no sign, no exponent, at most
 twelve digits on each side of the point); moments are timestamps in UTC; ids are lower-case UUIDs. A denial is an
 answer (OK, a decision with outcome DENY); an error means that nothing could be decided, and its ErrorInfo.reason is
-a value of ErrorReason.
+the name of a value of ErrorReason without the prefix ERROR_REASON_.
 """
 
 from collections import abc as _abc

@@ -1,0 +1,198 @@
+"""Names every real part of trade_service and joins them; `__main__` runs it."""
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from bitvavo.budget import RateBudget
+from bitvavo.client import TradeClient, wall_clock_ms
+from bitvavo.clock import ExchangeClock, ExchangeClockUnknownError
+from bitvavo.endpoints import TRADE_ENDPOINTS
+from bitvavo.signing import Credentials
+from bitvavo.transport import open_client
+from kernel import logs
+from kernel.alarms import add_sink
+from kernel.db import Database, Reasons
+from kernel.environment import SettingsError
+from kernel.errors import NotNow, StateViolation
+from kernel.inflight import InFlight
+from kernel.lifecycle import Loops
+from kernel.rpc.channel import open_channel
+from kernel.rpc.server import Limits, RpcServer
+from kernel.rpc.validation import add_check
+from kernel.telemetry import serve_metrics
+from policy.load import PolicyLoadError, load_directory
+from policy.policy import Policy
+from protos.market.v1.market_pb2_grpc import MarketServiceStub
+from protos.trade.v1 import trade_pb2 as pb
+from protos.trade.v1 import trade_pb2_grpc
+from trade_service import reasons
+from trade_service.budget import Budget
+from trade_service.cancel import Cancel
+from trade_service.exchange import BitvavoExchange, keep_clock
+from trade_service.execute import Execute
+from trade_service.market import MarketService
+from trade_service.policies import PolicyBook
+from trade_service.readiness import Readiness
+from trade_service.reconcile import Reconcile
+from trade_service.reload import Reload
+from trade_service.rpc.admin import AdminRpc
+from trade_service.rpc.budget import BudgetRpc
+from trade_service.rpc.requests import check_terms
+from trade_service.rpc.rights import DOMAIN, RIGHTS
+from trade_service.rpc.trade import TradeRpc
+from trade_service.settings import Settings
+from trade_service.start import prepare, pulse
+from trade_service.store.admin import AdminRows
+from trade_service.store.alarms import AlarmRows
+from trade_service.store.budget import BudgetRows
+from trade_service.store.claim import ClaimRows
+from trade_service.store.executions import ExecutionRows
+from trade_service.store.proposals import ProposalRows
+from trade_service.store.reading import ReadingRows
+from trade_service.store.sweep import SweepRows
+from trade_service.submit import Submit
+from trade_service.trading_state import TradingStates
+
+READY_NAME: Final = "trade.ready"
+LIMITS: Final = Limits(concurrent_rpcs=256, concurrent_streams=256)
+RECONCILER_CONNECTIONS_MAX: Final = 2
+DATABASE: Final = Reasons(reasons.DATABASE_UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the service talks to."""
+
+    database: Database
+    reconciler: Database
+    client: TradeClient
+    clock: ExchangeClock
+    exchange: BitvavoExchange
+    market: MarketService
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set, then drain: no new call, every send under way is settled.
+
+    Raises:
+        SettingsError: the exchange's URL is not one we may talk to.
+        ServerRefusal, OSError: an address cannot be listened on.
+    """
+    async with AsyncExitStack() as stack:
+        outside = await _open(settings, stack)
+        in_flight = InFlight()
+        server = RpcServer(domain=DOMAIN, rights=RIGHTS, limits=LIMITS)
+        loops = await stack.enter_async_context(Loops())
+        _join(settings, outside, server, loops, in_flight)
+        await _announce(settings, server)
+        await stop.wait()
+        await server.drain()
+        left = await in_flight.drain()
+        logs.log("drained", left=left)
+
+
+async def _open(settings: Settings, stack: AsyncExitStack) -> Outside:
+    """Open everything outside; none of it has to answer yet."""
+    try:
+        http = await stack.enter_async_context(open_client(settings.rest_url, TRADE_ENDPOINTS))
+    except ValueError as error:
+        raise SettingsError(f"settings refused:\n  BITVAVO_REST_URL: {error}") from None
+    channel = await stack.enter_async_context(open_channel(settings.market_address))
+    database = Database(settings.database_url.reveal(), connections_max=settings.database_connections, reasons=DATABASE)
+    reconciler = Database(
+        settings.reconciler_database_url.reveal(), connections_max=RECONCILER_CONNECTIONS_MAX, reasons=DATABASE
+    )
+    for each in (database, reconciler):
+        await each.open()
+        stack.push_async_callback(each.close)
+    clock = ExchangeClock(time.monotonic)
+
+    def now_ms() -> int:
+        try:
+            return clock.signed_timestamp_ms()
+        except ExchangeClockUnknownError:
+            return wall_clock_ms()
+
+    budget = RateBudget(now_ms, replicas=settings.replicas)
+    client = TradeClient(http, Credentials(settings.key, settings.secret), now_ms=now_ms, observe=budget.observe)
+    exchange = BitvavoExchange(client, budget, clock, settings.operator_id)
+    return Outside(database, reconciler, client, clock, exchange, MarketService(MarketServiceStub(channel)))
+
+
+def _join(settings: Settings, outside: Outside, server: RpcServer, loops: Loops, in_flight: InFlight) -> None:
+    """Join use cases, edges, methods and loops."""
+    proposals, claims = ProposalRows(outside.database), ClaimRows(outside.database)
+    executions, admin = ExecutionRows(outside.database), AdminRows(outside.database)
+    budget_rows, alarms = BudgetRows(outside.database), AlarmRows(outside.database)
+    readiness, book = Readiness(), PolicyBook(admin)
+    reload = Reload(admin, book, lambda: _read_directory(settings.policy_dir))
+    execute = Execute(
+        proposals, claims, executions, outside.market, outside.exchange, book, readiness, settings.window_ms
+    )
+    reconcile = Reconcile(
+        SweepRows(outside.reconciler), executions, budget_rows, outside.exchange, readiness, time.monotonic
+    )
+    cancel = Cancel(executions, outside.exchange)
+    reading = ReadingRows(outside.database)
+    trade = TradeRpc(Submit(proposals, book), execute, cancel, proposals, executions, reading, in_flight)
+    add_check(pb.SubmitProposalRequest, check_terms)
+    add_check(pb.PlaceOrderRequest, check_terms)
+    server.add(trade_pb2_grpc.add_TradeServiceServicer_to_server, trade)
+    server.add(trade_pb2_grpc.add_BudgetServiceServicer_to_server, BudgetRpc(Budget(budget_rows, book)))
+    server.add(trade_pb2_grpc.add_AdminServiceServicer_to_server, AdminRpc(TradingStates(admin), reload, book, admin))
+    server.health.set(READY_NAME, serving=False)
+    add_sink(alarms.offer)
+    loops.start("alarms", alarms.forever)
+    loops.start("prepare", lambda: prepare(admin, reload, readiness))
+    loops.start("exchange_clock", lambda: keep_clock(outside.client, outside.clock))
+    loops.start("reconcile", reconcile.forever)
+    loops.start(
+        "pulse",
+        lambda: pulse(
+            readiness,
+            outside.database.answers,
+            lambda: outside.exchange.timestamp_ms() is not None,
+            lambda ready: server.health.set(READY_NAME, ready),
+        ),
+    )
+
+
+def _read_directory(path: Path) -> Sequence[Policy]:
+    """Read every policy file.
+
+    Raises:
+        NotNow: a file is wrong; every problem is named.
+    """
+    try:
+        return load_directory(path).policies
+    except PolicyLoadError as error:
+        violations = tuple(
+            StateViolation("POLICY_FILE", f"{one.file}:{one.line}", f"{one.key}: found {one.found}; {one.allowed}")
+            for one in error.problems
+        )
+        message = f"{len(violations)} problems in the policy directory; nothing changed"
+        raise NotNow(reasons.POLICY_INVALID, message, violations) from None
+
+
+async def _announce(settings: Settings, server: RpcServer) -> None:
+    host, _, port = settings.metrics_listen.rpartition(":")
+    metrics = serve_metrics(host.strip("[]"), int(port))
+    grpc = await server.start(settings.listen)
+    logs.log("ready", grpc=grpc, metrics=metrics, operator_id=settings.operator_id, key=settings.key.fingerprint())
+    if settings.ready_file is not None:
+        await asyncio.to_thread(_write_whole, settings.ready_file, orjson.dumps({"grpc": grpc, "metrics": metrics}))
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    # Whoever waits for the file must never read half of it.
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)

@@ -1,0 +1,1 @@
+"""The gRPC edge: requests become values, values become answers. Nothing is decided here."""

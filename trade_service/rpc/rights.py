@@ -1,0 +1,48 @@
+"""Which right each method needs. The server refuses to be built when a method has no entry."""
+
+from types import MappingProxyType
+from typing import Final
+
+DOMAIN: Final = "trade.interlock"
+
+READ: Final = "read"
+PROPOSE: Final = "propose"
+BUDGET: Final = "budget"
+APPROVE: Final = "approve"
+OVERRIDE: Final = "override"
+EXECUTE: Final = "execute"
+PLACE: Final = "place"
+HALT: Final = "halt"
+ADMIN: Final = "admin"
+
+_TRADE: Final = {
+    "SubmitProposal": PROPOSE,
+    "GetProposal": READ,
+    "ListProposals": READ,
+    "ApproveProposal": APPROVE,  # with overrides also OVERRIDE, asked for in the method
+    "DeclineProposal": READ,  # APPROVE, or PROPOSE for one's own: asked for in the method
+    "CheckProposal": READ,
+    "ExecuteProposal": EXECUTE,
+    "PlaceOrder": PLACE,
+    "GetExecution": READ,
+    "ListExecutions": READ,
+    "CancelExecution": EXECUTE,
+    "GetDecision": READ,
+    "ListDecisions": READ,
+}
+_BUDGET: Final = {"ReserveBudget": BUDGET, "SettleBudget": BUDGET, "GetBudget": READ}
+_ADMIN: Final = {
+    "GetTradingState": READ,
+    "SetTradingState": HALT,  # to loosen also ADMIN, asked for in the method
+    "ListPolicies": READ,
+    "GetPolicy": READ,
+    "ReloadPolicies": ADMIN,
+}
+
+RIGHTS: Final = MappingProxyType(
+    {
+        f"/trade.v1.{service}/{method}": right
+        for service, methods in (("TradeService", _TRADE), ("BudgetService", _BUDGET), ("AdminService", _ADMIN))
+        for method, right in methods.items()
+    }
+)

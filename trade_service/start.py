@@ -1,0 +1,46 @@
+"""From a started process to one that may claim: the database's word, the policies in force, the health names."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from kernel import logs
+from kernel.alarms import raise_alarm
+from kernel.errors import NotNow, Unavailable
+from trade_service.ports import AdminStore
+from trade_service.readiness import Readiness
+from trade_service.reload import Reload
+
+RETRY_SECONDS: Final = 0.5
+PULSE_SECONDS: Final = 1.0
+POLICY_DIRECTORY_BAD: Final = "POLICY_DIRECTORY_BAD"
+
+
+async def prepare(store: AdminStore, reload: Reload, readiness: Readiness) -> None:
+    """Read what the database says, waiting for it as long as it takes.
+
+    A policy directory with a bad file, on a database that never had policies, is alarmed and leaves nothing in force:
+    everything is denied until ReloadPolicies succeeds.
+    """
+    while readiness.deployment_id is None:
+        try:
+            await reload.load_at_start()
+            readiness.deployment_id = await store.deployment_id()
+        except NotNow as failure:
+            raise_alarm(POLICY_DIRECTORY_BAD, failure.message)
+            readiness.deployment_id = await store.deployment_id()
+        except Unavailable as failure:
+            logs.log("start_waits", reason=failure.reason)
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+async def pulse(
+    readiness: Readiness,
+    database_answers: Callable[[], Awaitable[bool]],
+    clock_known: Callable[[], bool],
+    show: Callable[[bool], None],
+) -> None:
+    """Show for ever whether a claim could be made now: the health name `trade.ready`."""
+    while True:
+        show(readiness.ready and clock_known() and await database_answers())
+        await asyncio.sleep(PULSE_SECONDS)

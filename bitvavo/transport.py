@@ -177,7 +177,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
+                auto_decompress=False,  # else a bomb is unpacked before its header is looked at
                 trust_env=False,
                 middlewares=(_emit_once,),
             )

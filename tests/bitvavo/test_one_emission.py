@@ -17,13 +17,19 @@ from tests.bitvavo.raw_server import CERTIFICATE, FAULTS, OK, RawServer, answeri
 
 METHODS = ["POST", "GET", "DELETE"]
 SETTLE_SECONDS = 0.03  # long enough for a second emission on loopback to arrive
+PATIENT_SECONDS = 5.0
+IMPATIENT_SECONDS = 0.2  # for a server that stays silent
 KEYS = Credentials(Secret("k" * 64), Secret("s" * 128))
 
 
-async def call(client: httpx.AsyncClient, method: str) -> None:
+def patience(fault: str) -> float:
+    return IMPATIENT_SECONDS if fault == "silence" else PATIENT_SECONDS
+
+
+async def call(client: httpx.AsyncClient, method: str, total_seconds: float = PATIENT_SECONDS) -> None:
     """Make one call that may fail; what counts is what arrived."""
     body = b"{}" if method == "POST" else None
-    request = client.build_request(method, "/order", content=body, extensions={TOTAL_EXTENSION: 0.4})
+    request = client.build_request(method, "/order", content=body, extensions={TOTAL_EXTENSION: total_seconds})
     with contextlib.suppress(ExchangeTransportError):
         await client.send(request)
     await asyncio.sleep(SETTLE_SECONDS)
@@ -34,7 +40,7 @@ async def call(client: httpx.AsyncClient, method: str) -> None:
 async def test_one_call_is_one_request_on_a_new_connection(fault: str, method: str) -> None:
     server = RawServer(FAULTS[fault])
     async with running(server) as url, open_client(url, TRADE_ENDPOINTS) as client:
-        await call(client, method)
+        await call(client, method, patience(fault))
     assert server.requests == [method]
 
 
@@ -44,7 +50,7 @@ async def test_one_call_is_one_request_on_a_kept_alive_connection(fault: str, me
     server = RawServer(FAULTS[fault], good_answers=1)
     async with running(server) as url, open_client(url, TRADE_ENDPOINTS) as client:
         await client.get("/time")
-        await call(client, method)
+        await call(client, method, patience(fault))
     assert server.requests == ["GET", method]
 
 
@@ -53,7 +59,7 @@ async def test_one_call_is_one_request_when_the_server_had_closed_the_kept_alive
     server = RawServer(answering(OK))
     async with running(server) as url, open_client(url, TRADE_ENDPOINTS) as client:
         await client.get("/time")
-        await asyncio.sleep(SETTLE_SECONDS)  # the end of the connection arrives, and the pool drops it
+        await asyncio.sleep(0.2)  # the end of the connection arrives, and the pool drops it
         await call(client, method)
     assert server.requests == ["GET", method]
     assert server.connections == 2
@@ -87,7 +93,7 @@ async def test_the_pool_by_itself_would_send_a_lost_delete_twice() -> None:
     assert server.requests == ["GET", "DELETE", "DELETE"]
 
 
-async def create(client: httpx.AsyncClient, *, timeout_seconds: float = 0.4) -> object:
+async def create(client: httpx.AsyncClient, *, timeout_seconds: float = PATIENT_SECONDS) -> object:
     return await TradeClient(client, KEYS).create_order(
         b'{"market":"BTC-EUR"}',
         timestamp_ms=1_795_500_000_000,
@@ -114,7 +120,7 @@ async def create(client: httpx.AsyncClient, *, timeout_seconds: float = 0.4) -> 
 async def test_a_lost_answer_never_counts_as_not_sent(fault: str, reason: Fault) -> None:
     server = RawServer(FAULTS[fault])
     async with running(server) as url, open_client(url, TRADE_ENDPOINTS) as client:
-        reply = await create(client)
+        reply = await create(client, timeout_seconds=patience(fault))
     assert reply == Unclear(reason, not_sent=False)
     assert server.bodies == [b'{"market":"BTC-EUR"}']
 

@@ -62,6 +62,15 @@ class ExchangeClock:
             raise ExchangeClockUnknownError(ClockDoubt.TOO_OLD)
         return self._server_ms + int(age_seconds * 1000)
 
+    def read_timestamp_ms(self, wall_ms: int) -> int:
+        """Return the time to sign reads and cancels with: the last bound however old, else this machine's clock.
+
+        These must pass when no order may be signed, and a wrong time only gets them refused.
+        """
+        if self._received_at is None:
+            return wall_ms
+        return self._server_ms + int((self._monotonic() - self._received_at) * 1000)
+
     def age_seconds(self) -> float | None:
         """Return how long ago the last quick answer arrived; None before the first."""
         return None if self._received_at is None else self._monotonic() - self._received_at

@@ -70,3 +70,13 @@ def test_the_last_quick_answer_counts_also_when_the_exchange_set_its_clock_back(
     clock.observe(SERVER_MS - 5_000, sent_at=101.0, received_at=101.0)
     monotonic.now = 101.0
     assert clock.signed_timestamp_ms() == SERVER_MS - 5_000
+
+
+def test_reads_and_cancels_are_signed_also_when_no_order_may_be() -> None:
+    monotonic = Monotonic()
+    clock = ExchangeClock(monotonic)
+    assert clock.read_timestamp_ms(wall_ms=7) == 7
+    clock.observe(SERVER_MS, sent_at=100.0, received_at=100.0)
+    monotonic.now = 400.0
+    assert doubt(clock) is ClockDoubt.TOO_OLD
+    assert clock.read_timestamp_ms(wall_ms=7) == SERVER_MS + 300_000

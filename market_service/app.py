@@ -40,8 +40,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set, then drain.
 
     Raises:
-        SettingsError: the exchange's URL is not one we may talk to.
-        ServerRefusal, OSError: an address cannot be listened on.
+        SettingsError: the exchange's URL is not one we may talk to, or the metrics' address cannot be listened on.
+        ServerRefusal: the address for gRPC cannot.
+        OSError: the ready file cannot be written.
     """
     async with _open(settings.rest_url) as http:
         exchange = _exchange(settings, http)
@@ -52,6 +53,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         pulse = Pulse(exchange, lambda ready: server.health.set(READY_NAME, ready))
         async with Loops() as loops:
             loops.start("pulse", pulse.run)
+            loops.start("markets", use_cases.catalogue.keep_fresh)
             await _announce(settings, server)
             await stop.wait()
             await server.drain()
@@ -106,12 +108,20 @@ def _exchange(settings: Settings, http: httpx.AsyncClient) -> BitvavoExchange:
 
 
 async def _announce(settings: Settings, server: RpcServer) -> None:
-    host, _, port = settings.metrics_listen.rpartition(":")
-    metrics = serve_metrics(host.strip("[]"), int(port))
+    metrics = _serve_metrics(settings.metrics_listen)
     grpc = await server.start(settings.listen)
     logs.log("ready", grpc=grpc, metrics=metrics, readonly_key=settings.readonly_key is not None)
     if settings.ready_file is not None:
         await asyncio.to_thread(_write_whole, settings.ready_file, orjson.dumps({"grpc": grpc, "metrics": metrics}))
+
+
+def _serve_metrics(address: str) -> int:
+    host, _, port = address.rpartition(":")
+    try:
+        return serve_metrics(host.strip("[]"), int(port))
+    except OSError as error:
+        reason = f"cannot listen on {address} ({error.strerror}); expected a free port of an address of this machine"
+        raise SettingsError(f"settings refused:\n  MARKET_METRICS_LISTEN: {reason}") from None
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -3,19 +3,25 @@
 Called by `rpc` for ListMarkets and GetMarket, and by the other use cases.
 """
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from bitvavo.wire import MarketRules
-from kernel.errors import NotFound
+from kernel import logs
+from kernel.errors import Failure, NotFound
 from market_service.kept import Kept
 from market_service.kinds import MARKETS
 from market_service.model import Answer
 from market_service.ports import Exchange
 from market_service.reasons import MARKET_UNKNOWN
 
-LISTED_MAX_AGE_SECONDS = 3600.0
+LISTED_MAX_AGE_SECONDS: Final = 3600.0
 """While the exchange does not answer, a name is looked for in a list up to this old."""
+
+REFRESH_SECONDS: Final = 30.0
+"""How often the list is read ahead: no caller waits for its 190 kB, least of all one that prices an order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,15 @@ class Catalogue:
         listing = (await self._kept.read(None, LISTED_MAX_AGE_SECONDS)).value
         for market in markets:
             listing.require(market)
+
+    async def keep_fresh(self) -> None:
+        """Read the list ahead until cancelled."""
+        while True:
+            try:
+                await self._kept.read(None, REFRESH_SECONDS / 2)
+            except Failure as failure:
+                logs.log("markets_not_read", level=logs.WARNING, reason=failure.reason)
+            await asyncio.sleep(REFRESH_SECONDS)
 
     async def close(self) -> None:
         """End the request under way."""

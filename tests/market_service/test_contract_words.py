@@ -1,9 +1,14 @@
 """The words of the proto and those of the code are the same."""
 
+import re
+from collections import Counter
+from pathlib import Path
+
 from google.protobuf.duration_pb2 import Duration
 
 import kernel.rpc.reasons
-from market_service import reasons
+from market_service import kinds, reasons
+from market_service.kept import Kind
 from market_service.rpc import _INTERVALS, RIGHTS
 from protos.market.v1 import market_pb2 as pb
 
@@ -34,3 +39,10 @@ def test_every_method_takes_a_max_age() -> None:
     for method in pb.DESCRIPTOR.services_by_name["MarketService"].methods:
         assert method.input_type.fields_by_name["max_age"].message_type is Duration.DESCRIPTOR
         assert method.output_type.fields_by_name["freshness"].message_type is pb.Freshness.DESCRIPTOR
+
+
+def test_the_guide_says_how_long_each_kind_is_kept() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "market.md").read_text()
+    told = Counter(re.findall(r"\| ([0-9.]+) s \| ([0-9.]+) s \|", guide))
+    kept = [each for each in vars(kinds).values() if isinstance(each, Kind)]
+    assert told == Counter((f"{each.fresh_seconds:g}", f"{each.pause_seconds:g}") for each in kept)

@@ -84,14 +84,20 @@ async def test_a_page_of_html_is_unreadable_and_gone_with_the_next_question(stub
     assert (await stub.GetOrderBook(BOOK)).freshness.quality == pb.QUALITY_GOOD
 
 
-async def test_a_halted_market_has_no_book_and_the_others_have(stub: "Stub", sim: Simulator) -> None:
+async def test_a_halted_market_has_no_book_and_the_others_have(sim: Simulator, tmp_path: Path) -> None:
     sim.admin("POST", "market", market="ADA-EUR", status="halted")
-    call = stub.GetOrderBook(pb.GetOrderBookRequest(market="ADA-EUR"))
-    metadata = await told(call, grpc.StatusCode.UNAVAILABLE, "MARKET_DATA_UNAVAILABLE")
-    assert metadata == {"market": "ADA-EUR", "exchange_code": "431"}
-    market = (await stub.GetMarket(pb.GetMarketRequest(market="ADA-EUR"))).market
-    assert market.status == pb.MARKET_STATUS_HALTED
-    assert (await stub.GetOrderBook(BOOK)).freshness.quality == pb.QUALITY_GOOD
+    service = MarketService(tmp_path, sim.url)
+    try:
+        async with grpc.aio.insecure_channel(service.address) as channel:
+            stub = MarketServiceStub(channel)
+            call = stub.GetOrderBook(pb.GetOrderBookRequest(market="ADA-EUR"))
+            metadata = await told(call, grpc.StatusCode.UNAVAILABLE, "MARKET_DATA_UNAVAILABLE")
+            assert metadata == {"market": "ADA-EUR", "exchange_code": "431"}
+            market = (await stub.GetMarket(pb.GetMarketRequest(market="ADA-EUR"))).market
+            assert market.status == pb.MARKET_STATUS_HALTED
+            assert (await stub.GetOrderBook(BOOK)).freshness.quality == pb.QUALITY_GOOD
+    finally:
+        service.stop()
 
 
 async def test_a_ban_is_told_with_its_end_and_nothing_is_sent_meanwhile(

@@ -103,7 +103,8 @@ def test_an_exchange_off_loopback_without_tls_is_refused_at_the_start(url: str) 
     assert "BITVAVO_REST_URL" in done.stderr
 
 
-def test_an_address_that_cannot_be_listened_on_is_refused() -> None:
-    done = started_with(MARKET_LISTEN="192.0.2.1:0", MARKET_METRICS_LISTEN="127.0.0.1:0")
+@pytest.mark.parametrize(("listen", "metrics_listen"), [("192.0.2.1:0", "127.0.0.1:0"), ("127.0.0.1:0", "192.0.2.1:0")])
+def test_an_address_that_cannot_be_listened_on_is_refused(listen: str, metrics_listen: str) -> None:
+    done = started_with(MARKET_LISTEN=listen, MARKET_METRICS_LISTEN=metrics_listen)
     assert done.returncode == 2
     assert "192.0.2.1" in done.stderr.splitlines()[-1]

@@ -44,6 +44,22 @@ async def test_markets_are_listed_in_the_order_of_their_names(catalogue: Catalog
     assert list(listing.by_name) == ["ADA-EUR", "BTC-EUR", "ETH-USDC"]
 
 
+async def test_the_list_of_markets_is_read_ahead_of_callers(exchange: FakeExchange, catalogue: Catalogue) -> None:
+    exchange.failure = DOWN
+    reading = asyncio.create_task(catalogue.keep_fresh())
+    await asyncio.sleep(0.01)
+    assert exchange.asked["markets"] == 1
+    assert not reading.done()
+    reading.cancel()
+    exchange.failure = None
+    fresh = Catalogue(exchange)
+    reading = asyncio.create_task(fresh.keep_fresh())
+    await asyncio.sleep(0.01)
+    await fresh.market("BTC-EUR")
+    assert exchange.asked["markets"] == 2
+    reading.cancel()
+
+
 async def test_a_made_up_market_costs_no_request_of_its_own(
     exchange: FakeExchange, books: Books, tickers: Tickers, catalogue: Catalogue
 ) -> None:
@@ -72,9 +88,14 @@ async def test_a_made_up_market_costs_no_request_of_its_own(
         ([], [("101", "1")], Quality.RESYNCING),
         ([("99", "1")], [], Quality.RESYNCING),
         ([], [], Quality.RESYNCING),
+        ([("99", "1"), ("98", "1")], [("101", "1"), ("102", "1")], Quality.GOOD),
+        ([("98", "1"), ("99", "1")], [("101", "1")], Quality.RESYNCING),
+        ([("99", "1"), ("99", "1")], [("101", "1")], Quality.RESYNCING),
+        ([("99", "1")], [("102", "1"), ("101", "1")], Quality.RESYNCING),
+        ([("99", "0")], [("101", "1")], Quality.RESYNCING),
     ],
 )
-async def test_a_crossed_or_one_sided_book_is_not_good(
+async def test_a_book_that_is_crossed_one_sided_or_out_of_order_is_not_good(
     exchange: FakeExchange, books: Books, bids: list[tuple[str, str]], asks: list[tuple[str, str]], quality: Quality
 ) -> None:
     exchange.bids = tuple(level(*each) for each in bids)

@@ -38,7 +38,7 @@ class _QualityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Quality.Value
     QUALITY_GOOD: _Quality.ValueType  # 1
     """Recent and consistent."""
     QUALITY_RESYNCING: _Quality.ValueType  # 2
-    """Recent, but not fit to decide by: the order book is crossed or one of its sides is empty."""
+    """Recent, but not fit to decide by: the order book is crossed, out of order, or one of its sides is empty."""
     QUALITY_STALE: _Quality.ValueType  # 3
     """Older than this kind of answer is normally served. Sent only when the exchange could not be asked again and the
     request's `max_age` still admits it.
@@ -52,7 +52,7 @@ QUALITY_UNSPECIFIED: Quality.ValueType  # 0
 QUALITY_GOOD: Quality.ValueType  # 1
 """Recent and consistent."""
 QUALITY_RESYNCING: Quality.ValueType  # 2
-"""Recent, but not fit to decide by: the order book is crossed or one of its sides is empty."""
+"""Recent, but not fit to decide by: the order book is crossed, out of order, or one of its sides is empty."""
 QUALITY_STALE: Quality.ValueType  # 3
 """Older than this kind of answer is normally served. Sent only when the exchange could not be asked again and the
 request's `max_age` still admits it.

@@ -72,9 +72,9 @@ class TradeClient:
         now_ms: Callable[[], int] = wall_clock_ms,
         observe: RateObserver | None = None,
     ) -> None:
-        """Use a client of `bitvavo.transport.open_client`; `now_ms` signs reads and cancels.
+        """Use a client of `bitvavo.transport.open_client`; `now_ms` signs reads and cancels and must not raise.
 
-        `observe` gets the rate headers of every answer and must not raise.
+        Best is `ExchangeClock.read_timestamp_ms`: the exchange may refuse a time ahead of its own. `observe` gets the rate headers of every answer and must not raise.
         """
         self._session = Session(http, TRADE_ENDPOINTS, credentials, now_ms, observe)
 

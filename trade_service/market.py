@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import grpc
 import grpc.aio
@@ -13,9 +13,11 @@ from google.protobuf.duration_pb2 import Duration
 from kernel.errors import Unavailable
 from policy.model import Level, MarketRules, Quality, Quote
 from protos.market.v1 import market_pb2 as pb
-from protos.market.v1.market_pb2_grpc import MarketServiceAsyncStub
 from trade_service import reasons
 from trade_service.ports import Aged
+
+if TYPE_CHECKING:
+    from protos.market.v1.market_pb2_grpc import MarketServiceAsyncStub  # a name of the stubs only
 
 Request = TypeVar("Request")
 T = TypeVar("T")
@@ -37,7 +39,7 @@ _ABSENT: Final = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PR
 class MarketService:
     """What market_service knows, asked over gRPC."""
 
-    def __init__(self, stub: MarketServiceAsyncStub) -> None:
+    def __init__(self, stub: "MarketServiceAsyncStub") -> None:
         """Use the channel's stub."""
         self._stub = stub
         self._rules: OrderedDict[str, Aged[MarketRules]] = OrderedDict()

@@ -10,6 +10,7 @@ async def serve(stop: asyncio.Event) -> None:
 """
 
 import asyncio
+import resource
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -32,8 +33,10 @@ Main = Callable[[asyncio.Event], Awaitable[None]]
 def run(main: Main) -> None:
     """Run `main` to its end, on uvloop where there is one; SIGTERM and SIGINT set the event it is given.
 
-    A second signal cancels it. `kernel.logs.configure` is the caller's to call first.
+    A second signal cancels it. `kernel.logs.configure` is the caller's to call first. A crash leaves no core file:
+    the process's memory holds keys.
     """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_supervised(main))
 

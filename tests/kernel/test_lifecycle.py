@@ -17,6 +17,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 PROGRAM = """
 import asyncio
+import resource
 from kernel import logs
 from kernel.lifecycle import Loops, run
 
@@ -29,7 +30,8 @@ async def forever():
 async def main(stop):
     async with Loops() as loops:
         loops.start("forever", forever)
-        logs.log("up", loop=type(asyncio.get_running_loop()).__module__)
+        core = resource.getrlimit(resource.RLIMIT_CORE)
+        logs.log("up", loop=type(asyncio.get_running_loop()).__module__, core=core)
         await stop.wait()
         logs.log("stopping")
         if STUBBORN:
@@ -48,7 +50,7 @@ def test_a_signal_stops_the_process_cleanly(number: signal.Signals) -> None:
         process.send_signal(number)
         rest = [json.loads(line)["event"] for line in process.stderr]
         assert process.wait(10) == 0
-    assert (first["event"], first["loop"]) == ("up", "uvloop")
+    assert (first["event"], first["loop"], first["core"]) == ("up", "uvloop", [0, 0])
     assert rest == ["signal", "stopping", "loop_cleaned_up"]
 
 

@@ -74,7 +74,8 @@ class TradeClient:
     ) -> None:
         """Use a client of `bitvavo.transport.open_client`; `now_ms` signs reads and cancels and must not raise.
 
-        Best is `ExchangeClock.read_timestamp_ms`: the exchange may refuse a time ahead of its own. `observe` gets the rate headers of every answer and must not raise.
+        Best is `ExchangeClock.read_timestamp_ms`: the exchange may refuse a time ahead of its own. `observe` gets
+        the rate headers of every answer and must not raise either.
         """
         self._session = Session(http, TRADE_ENDPOINTS, credentials, now_ms, observe)
 

@@ -47,8 +47,8 @@ async def refused(running: Running, error: BaseException, **fields: object) -> g
 async def logged_codes(lines: Lines) -> list[str]:
     """Return the codes of the lines of calls, as soon as there is one: an abort is sent before it is logged."""
     async with asyncio.timeout(5):
-        while not (codes := [line["code"] for line in lines() if line["event"] == "call"]):
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - a log gives no event
+        while not (codes := [line["code"] for line in lines() if line["event"] == "call"]):  # noqa: ASYNC110 - a log has no event
+            await asyncio.sleep(0.01)
     return codes
 
 

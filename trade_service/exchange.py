@@ -18,9 +18,8 @@ from kernel.alarms import raise_alarm
 from kernel.decimals import plain
 from policy.model import ExecutionStatus, Terms
 from trade_service.authority import Order
-from trade_service.execution import UNRESOLVED, Fill, OrderFacts, Settlement, Target
+from trade_service.execution import NOT_SENT, UNRESOLVED, Fill, OrderFacts, Settlement, Target
 from trade_service.ports import LookUp
-from trade_service.send import NOT_SENT
 
 ANSWER_MARGIN_SECONDS: Final = 1.5
 """How long after the end of the window an answer is still waited for: then the order exists, or never will."""

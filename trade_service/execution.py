@@ -13,6 +13,9 @@ OPEN = frozenset({ExecutionStatus.SUBMITTING, ExecutionStatus.UNKNOWN, Execution
 UNRESOLVED = frozenset({ExecutionStatus.SUBMITTING, ExecutionStatus.UNKNOWN})
 """May have been sent, outcome not known: only these can still be settled by an answer to our own request."""
 
+NOT_SENT = "NOT_SENT"
+"""The event of an order of which no byte left this machine: the only way from SUBMITTING to NOT_PLACED."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fill:

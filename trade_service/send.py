@@ -5,13 +5,11 @@ from typing import Final
 
 from policy.model import ExecutionStatus
 from trade_service.authority import SendAuthority
-from trade_service.execution import Settlement
+from trade_service.execution import NOT_SENT, Settlement
 from trade_service.ports import Exchange
 
 WINDOW_LEFT_MIN_MS: Final = 500
 """With less of its window left an order may arrive too late to be sure of anything: it is not sent."""
-
-NOT_SENT: Final = "NOT_SENT"
 
 
 async def send(authority: SendAuthority, exchange: Exchange, monotonic: Callable[[], float]) -> Settlement:

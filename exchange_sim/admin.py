@@ -205,6 +205,8 @@ def _levels(wish: Wish, name: str) -> list[tuple[int, int]]:
         if not isinstance(level, list) or len(level) != 2:  # noqa: PLR2004  price and amount
             raise ValueError(f"{name} must hold pairs of price and amount")
         price, amount = fixed.exact(level[0], fixed.PRICE_DIGITS), fixed.exact(level[1], fixed.AMOUNT_DIGITS)
+        if not price or not amount:
+            raise ValueError(f"{name} must be above zero in price and amount")
         levels.append((price, amount))
     return levels
 

@@ -13,20 +13,20 @@ from exchange_sim.order_book import OrderBook
 
 
 class Take(NamedTuple):
-    """One match to be: from whom, how much base, and the buyer's whole debit where a budget dictates it."""
+    """One match to be: from whom, and how much base."""
 
     maker: Order
     amount: int
-    debit: int | None = None
 
 
 class Budget(NamedTuple):
-    """A buy by quote: fee-inclusive atoms to spend, the fee rate, and the steps of base and quote."""
+    """A buy by quote: fee-inclusive atoms to spend, the fee rate, the steps, and whether fees round per order."""
 
     atoms: int
     rate: int
     amount_step: int
     quote_step: int
+    rounds_per_order: bool
 
 
 def take_amount(book: OrderBook, *, is_buy: bool, amount: int, limit: int | None) -> list[Take]:
@@ -42,23 +42,27 @@ def take_amount(book: OrderBook, *, is_buy: bool, amount: int, limit: int | None
 
 
 def spend(book: OrderBook, budget: Budget) -> list[Take]:
-    """Plan a market buy that spends a fee-inclusive budget.
+    """Plan a market buy whose value and fees stay within a budget.
 
-    The last take spends what is left to the atom: its fee absorbs the rounding of the amount, as recorded
-    (a budget of 10 bought for 9.97506229713 and paid a fee of 0.02493770287).
+    The rounding of the last debit spends what the rounding of its amount left over, as recorded: a budget of 10 bought
+    for 9.97506229713 and paid a fee of 0.02493770287.
     """
-    takes, left = [], budget.atoms
+    takes: list[Take] = []
+    left, scaled = budget.atoms, 0
     for maker in book.makers(is_buy=True, limit=None):
         affordable = money.affordable_amount(left, maker.price, budget.rate, budget.amount_step)
-        cost = money.debit(maker.remaining * maker.price, budget.rate, budget.quote_step)
-        if affordable > maker.remaining and cost < left:
-            takes.append(Take(maker, maker.remaining, cost))
-            left -= cost
-            continue
         taken = min(affordable, maker.remaining)
-        if taken:
-            takes.append(Take(maker, taken, left))
-        break
+        if not taken:
+            break
+        takes.append(Take(maker, taken))
+        exact = money.scaled_debit(taken * maker.price, budget.rate)
+        if budget.rounds_per_order:
+            scaled += exact
+            left = budget.atoms - money.ceil_scaled(scaled, budget.quote_step)
+        else:
+            left -= money.ceil_scaled(exact, budget.quote_step)
+        if left <= 0:
+            break
     return takes
 
 

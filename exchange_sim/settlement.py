@@ -80,13 +80,13 @@ def _pay(exchange: Exchange, rules: MarketRules, order: Order, take: Take, rate:
 
 
 def _rounded_debit(exchange: Exchange, rules: MarketRules, order: Order, take: Take, rate: int) -> int:
-    if take.debit is not None and order.request.quote is not None:
-        return take.debit
     gross = take.amount * take.maker.price
     if exchange.switches.fee_rounding == "per_fill":
-        return money.debit(gross, rate, rules.quote_step)
-    order.scaled_moves += money.scaled_debit(gross, rate)
-    return money.ceil_scaled(order.scaled_moves, rules.quote_step) - order.moved
+        wanted = money.debit(gross, rate, rules.quote_step)
+    else:
+        order.scaled_moves += money.scaled_debit(gross, rate)
+        wanted = money.ceil_scaled(order.scaled_moves, rules.quote_step) - order.moved
+    return wanted if order.request.quote is None else min(wanted, order.quote_remaining)
 
 
 def _rest_hold(exchange: Exchange, rules: MarketRules, order: Order, take: Take, paid: int) -> int:

@@ -31,7 +31,7 @@ def place(exchange: Exchange, account: Account, request: OrderRequest) -> Order:
     limit = venue.rules.max_open_orders
     if limit is not None and account.open_count.get(request.market, 0) >= limit:
         raise Refusal(235, f"Too many open orders in {request.market}: the limit is {limit}.")
-    takes = _plan(venue, account, request)
+    takes = _plan(exchange, venue, account, request)
     order = _create(exchange, venue, account, request)
     _hold(exchange, venue, order, takes)
     _register(exchange, venue, order)
@@ -107,13 +107,14 @@ def _check_client_id(exchange: Exchange, venue: Venue, request: OrderRequest) ->
         raise Refusal(220, "An order with this clientOrderId exists already in this market.")
 
 
-def _plan(venue: Venue, account: Account, request: OrderRequest) -> list[Take]:
+def _plan(exchange: Exchange, venue: Venue, account: Account, request: OrderRequest) -> list[Take]:
     if venue.rules.status == rules.AUCTION:
         return []
     if request.quote is not None:
         if request.is_buy:
             steps = (venue.rules.amount_step, venue.rules.quote_step)
-            return matching.spend(venue.book, Budget(request.quote, account.taker_rate, *steps))
+            budget = Budget(request.quote, account.taker_rate, *steps, exchange.switches.fee_rounding == "per_order")
+            return matching.spend(venue.book, budget)
         return matching.sell_for(venue.book, request.quote, venue.rules.amount_step)
     amount = request.amount or 0
     return matching.take_amount(venue.book, is_buy=request.is_buy, amount=amount, limit=request.price)
@@ -224,7 +225,8 @@ def _is_spent(venue: Venue, order: Order) -> bool:
     """Whether less is left of an order by quote than the smallest amount costs at its last price."""
     if not order.fills:
         return False
-    return order.quote_remaining < order.fills[-1].price * venue.rules.amount_step
+    price, rate = order.fills[-1].price, order.account.taker_rate if order.is_buy else 0
+    return not money.affordable_amount(order.quote_remaining, price, rate, venue.rules.amount_step)
 
 
 def _close(exchange: Exchange, venue: Venue, order: Order, status: str) -> None:

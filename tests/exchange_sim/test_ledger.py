@@ -110,6 +110,7 @@ async def test_admin_questions_are_no_requests_of_the_exchange(world: World) -> 
         ("book", {"market": "NOPE-EUR"}, "no market"),
         ("book", {"market": "BTC-EUR", "bids": [["2", "1"]], "asks": [["1", "1"]]}, "cross"),
         ("book", {"market": "BTC-EUR", "bids": [["2"]]}, "pairs"),
+        ("book", {"market": "BTC-EUR", "bids": [["2", "0"]]}, "above zero"),
         ("market", {"market": "BTC-EUR", "status": "open"}, "status"),
         ("market", {"market": "BTC-EUR", "tick": "1"}, "no tick"),
         ("market", {"market": "BTC-EUR", "tickSize": "0"}, "above zero"),

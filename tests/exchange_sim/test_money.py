@@ -3,7 +3,7 @@
 import pytest
 
 from exchange_sim import fixed, money
-from tests.exchange_sim.world import World
+from tests.exchange_sim.world import OTHER_KEY, World
 
 CENT = 10 ** (fixed.ATOM_DIGITS - 2)
 TAKER = 250_000
@@ -96,3 +96,38 @@ async def test_a_maker_pays_the_makers_rate(world: World) -> None:
     await world.admin("POST", "trade", {"market": "BTC-EUR", "side": "sell", "amount": "0.01"})
     fill = (await world.call("GET", "/trades?market=BTC-EUR")).json[0]
     assert (fill["taker"], fill["fee"], fill["price"]) == (False, "0.75", "49995")
+
+
+@pytest.mark.parametrize("rounding", ["per_fill", "per_order"])
+async def test_rounding_never_debits_more_than_there_is(world: World, rounding: str) -> None:
+    """The three fills of above want 6.03; the account owns the 6.02 of its hold and nothing else."""
+    await world.account(OTHER_KEY, ["view", "trade"], {"EUR": "6.02"}, "poor")
+    await world.admin("POST", "switches", {"fee_rounding": rounding})
+    asks = [["20000", "0.0001"], ["20001", "0.0001"], ["20002", "0.0001"]]
+    await world.admin("POST", "book", {"market": "BTC-EUR", "bids": [], "asks": asks})
+    made = (await world.order(key=OTHER_KEY, amount="0.0003", price="20002")).json
+    assert (made["status"], made["feePaid"]) == ("filled", "0.0197")
+    assert await world.balances(OTHER_KEY) == {"BTC": ("0.0003", "0")}
+
+
+async def test_a_budget_too_small_for_the_next_step_of_the_amount_gives_the_rest_back(world: World) -> None:
+    await open_market(world, "3", market="RAW-EUR", quantityDecimals=0)
+    made = (await world.order(market="RAW-EUR", orderType="market", amountQuote="10", amount=None, price=None)).json
+    assert (made["status"], made["filledAmount"], made["filledAmountQuote"]) == ("filled", "3", "9")
+    assert (made["feePaid"], made["amountQuoteRemaining"]) == ("0.03", "0.97")
+    assert (await world.balances())["EUR"] == ("9990.97", "0")
+
+
+@pytest.mark.parametrize("rounding", ["per_fill", "per_order"])
+async def test_a_budget_in_small_bits_is_spent_under_either_rounding(world: World, rounding: str) -> None:
+    await world.admin("POST", "switches", {"fee_rounding": rounding})
+    asks = [[str(20000 + number), "0.0001"] for number in range(9)]
+    await world.admin("POST", "book", {"market": "BTC-EUR", "bids": [], "asks": asks})
+    made = (await world.order(orderType="market", amountQuote="7.50", amount=None, price=None)).json
+    assert (made["status"], made["amountQuoteRemaining"], len(made["fills"])) == ("filled", "0", 4)
+
+
+async def test_a_sell_by_quote_brings_its_value(world: World) -> None:
+    made = (await world.order(side="sell", orderType="market", amountQuote="100", amount=None, price=None)).json
+    assert (made["status"], made["filledAmount"], made["filledAmountQuote"]) == ("filled", "0.0020004", "99.999996")
+    assert (await world.balances()) == {"BTC": ("0.9979996", "0"), "EUR": ("10099.74", "0")}

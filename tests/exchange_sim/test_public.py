@@ -140,6 +140,15 @@ def test_a_day_ends_to_the_millisecond() -> None:
     assert volumes == [50, 30, None]
 
 
+async def test_a_clock_set_back_does_not_reorder_the_trades(world: World) -> None:
+    for offset_ms, amount in ((0, "0.01"), (-60_000, "0.02")):
+        await world.admin("POST", "clock", {"offset_ms": offset_ms})
+        await world.admin("POST", "trade", {"market": "BTC-EUR", "side": "buy", "amount": amount})
+    trades = (await world.public("/BTC-EUR/trades")).json
+    assert [(row["amount"], row["timestamp"]) for row in trades] == [("0.02", NOON_MS), ("0.01", NOON_MS)]
+    assert len((await world.public("/BTC-EUR/candles?interval=1m")).json) == 1
+
+
 async def test_months_and_weeks_follow_the_calendar(world: World) -> None:
     await trade_for_a_while(world)
     month = (await world.public("/BTC-EUR/candles?interval=1M")).json[0][0]

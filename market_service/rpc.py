@@ -13,6 +13,7 @@ import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from bitvavo.wire import Book, MarketRules
+from kernel.paging import last_before, token_after
 from market_service import answers
 from market_service.account import Account
 from market_service.books import DEFAULT_DEPTH, Books
@@ -20,7 +21,6 @@ from market_service.candles import DEFAULT_LIMIT as DEFAULT_CANDLES
 from market_service.candles import Candles, Series
 from market_service.catalogue import Catalogue
 from market_service.model import CandleState, Interval, Window
-from market_service.paging import last_before, token_after
 from market_service.tickers import Tickers
 from market_service.trades import DEFAULT_LIMIT as DEFAULT_TRADES
 from market_service.trades import Trades

@@ -13,7 +13,7 @@ import orjson
 
 from bitvavo.budget import RateBudget
 from bitvavo.client import TradeClient, wall_clock_ms
-from bitvavo.clock import ExchangeClock, ExchangeClockUnknownError
+from bitvavo.clock import ExchangeClock
 from bitvavo.endpoints import TRADE_ENDPOINTS
 from bitvavo.signing import Credentials
 from bitvavo.transport import open_client
@@ -27,6 +27,7 @@ from kernel.lifecycle import Loops
 from kernel.rpc.channel import open_channel
 from kernel.rpc.server import Limits, RpcServer
 from kernel.rpc.validation import add_check
+from kernel.secret import Secret
 from kernel.telemetry import serve_metrics
 from policy.load import PolicyLoadError, load_directory
 from policy.policy import Policy
@@ -64,6 +65,8 @@ from trade_service.trading_state import TradingStates
 READY_NAME: Final = "trade.ready"
 LIMITS: Final = Limits(concurrent_rpcs=256, concurrent_streams=256)
 RECONCILER_CONNECTIONS_MAX: Final = 2
+ADMIN_CONNECTIONS_MAX: Final = 2
+"""Apart from the claims' connections, so that the kill switch never waits for one of theirs."""
 DATABASE: Final = Reasons(reasons.DATABASE_UNAVAILABLE)
 
 
@@ -72,6 +75,7 @@ class Outside:
     """What the service talks to."""
 
     database: Database
+    admin: Database
     reconciler: Database
     client: TradeClient
     clock: ExchangeClock
@@ -106,32 +110,32 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Outside:
     except ValueError as error:
         raise SettingsError(f"settings refused:\n  BITVAVO_REST_URL: {error}") from None
     channel = await stack.enter_async_context(open_channel(settings.market_address))
-    database = Database(settings.database_url.reveal(), connections_max=settings.database_connections, reasons=DATABASE)
-    reconciler = Database(
-        settings.reconciler_database_url.reveal(), connections_max=RECONCILER_CONNECTIONS_MAX, reasons=DATABASE
-    )
-    for each in (database, reconciler):
-        await each.open()
-        stack.push_async_callback(each.close)
+    database = await _pool(settings.database_url, settings.database_connections, stack)
+    admin = await _pool(settings.database_url, ADMIN_CONNECTIONS_MAX, stack)
+    reconciler = await _pool(settings.reconciler_database_url, RECONCILER_CONNECTIONS_MAX, stack)
     clock = ExchangeClock(time.monotonic)
 
     def now_ms() -> int:
-        try:
-            return clock.signed_timestamp_ms()
-        except ExchangeClockUnknownError:
-            return wall_clock_ms()
+        return clock.read_timestamp_ms(wall_clock_ms())
 
     budget = RateBudget(now_ms, replicas=settings.replicas)
     client = TradeClient(http, Credentials(settings.key, settings.secret), now_ms=now_ms, observe=budget.observe)
     exchange = BitvavoExchange(client, budget, clock, settings.operator_id)
-    return Outside(database, reconciler, client, clock, exchange, MarketService(MarketServiceStub(channel)))
+    return Outside(database, admin, reconciler, client, clock, exchange, MarketService(MarketServiceStub(channel)))
+
+
+async def _pool(url: Secret, connections_max: int, stack: AsyncExitStack) -> Database:
+    database = Database(url.reveal(), connections_max=connections_max, reasons=DATABASE)
+    await database.open()
+    stack.push_async_callback(database.close)
+    return database
 
 
 def _join(settings: Settings, outside: Outside, server: RpcServer, loops: Loops, in_flight: InFlight) -> None:
     """Join use cases, edges, methods and loops."""
     proposals, claims = ProposalRows(outside.database), ClaimRows(outside.database)
-    executions, admin = ExecutionRows(outside.database), AdminRows(outside.database)
-    budget_rows, alarms = BudgetRows(outside.database), AlarmRows(outside.database)
+    executions, admin = ExecutionRows(outside.database), AdminRows(outside.admin)
+    budget_rows, alarms = BudgetRows(outside.database), AlarmRows(outside.admin)
     readiness, book = Readiness(), PolicyBook(admin)
     reload = Reload(admin, book, lambda: _read_directory(settings.policy_dir))
     execute = Execute(
@@ -158,7 +162,7 @@ def _join(settings: Settings, outside: Outside, server: RpcServer, loops: Loops,
         "pulse",
         lambda: pulse(
             readiness,
-            outside.database.answers,
+            outside.admin.answers,
             lambda: outside.exchange.timestamp_ms() is not None,
             lambda ready: server.health.set(READY_NAME, ready),
         ),

@@ -16,6 +16,7 @@ from kernel.ids import new_id
 from policy.model import DecisionOutcome, Terms
 from policy.needs import facts_needed
 from trade_service import reasons
+from trade_service.counters import count_decision, count_settlement
 from trade_service.execution import Execution, Judgement, Settlement, StoredDecision
 from trade_service.gate import UserGate
 from trade_service.judge import Bench, Gathered, closed, judge
@@ -164,9 +165,11 @@ class Execute:
         # Cases: ours to send; denied; another claim was first, so its execution is the answer; the time was over.
         match result:
             case Claimed(authority, decision):
+                count_decision(decision.decision)
                 settlement = await send(authority, self._exchange, time.monotonic)
                 return Answer(decision, await self._settle(user_id, authority.execution_id, settlement), replayed=False)
             case Denied(decision):
+                count_decision(decision.decision)
                 return Answer(decision, None, replayed=False)
             case Exists():
                 known = _known(await self._look(user_id, proposal_id))
@@ -178,6 +181,7 @@ class Execute:
 
     async def _settle(self, user_id: str, execution_id: UUID, settlement: Settlement) -> Execution:
         """Write down what came of a send. The order is out: a database that is away is waited for, a while."""
+        count_settlement(settlement)
         pause = SETTLE_FIRST_PAUSE_SECONDS
         for attempt in range(1, SETTLE_ATTEMPTS_MAX + 1):
             try:

@@ -13,6 +13,7 @@ from uuid import UUID
 from kernel import logs
 from kernel.errors import Unavailable
 from policy.model import ExecutionStatus
+from trade_service.counters import count_settlement, show_open
 from trade_service.execution import Settlement
 from trade_service.ports import BudgetStore, Due, Exchange, ExecutionStore, SweepStore
 from trade_service.readiness import Readiness
@@ -74,6 +75,8 @@ class Reconcile:
     async def round(self) -> None:
         """Look once at everything due. Ready once every unresolved row was answered about."""
         due = await self._sweep.due(DUE_MAX)
+        resting = sum(each.status is ExecutionStatus.SUBMITTED for each in due)
+        show_open(len(due) - resting, resting)
         known = {each.target.execution_id for each in due}
         self._patience = {key: value for key, value in self._patience.items() if key in known}
         answered = [await self._attend(each) for each in due]
@@ -103,5 +106,6 @@ class Reconcile:
             await self._exchange.cancel(target)
         found = await self._exchange.look_up(target)
         if found.settlement is not None:
+            count_settlement(found.settlement)
             await self._executions.settle(target.user_id, target.execution_id, found.settlement)
         return found.answered

@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 
 from kernel.errors import Invalid, NotFound, Unavailable
+from kernel.paging import last_before, token_after
 from market_service.account import Account
 from market_service.books import Books
 from market_service.catalogue import Catalogue
 from market_service.model import Quality, Window
-from market_service.paging import last_before, token_after
 from market_service.tickers import Tickers
 from market_service.trades import Trades
 from tests.market_service.fake_exchange import FakeExchange, level

@@ -127,6 +127,13 @@ async def test_a_budget_in_small_bits_is_spent_under_either_rounding(world: Worl
     assert (made["status"], made["amountQuoteRemaining"], len(made["fills"])) == ("filled", "0", 4)
 
 
+async def test_a_budget_finer_than_a_cent_is_not_overspent(world: World) -> None:
+    await world.admin("POST", "market", {"market": "BTC-EUR", "notionalDecimals": 3})
+    made = (await world.order(orderType="market", amountQuote="10.005", amount=None, price=None)).json
+    assert (made["status"], made["amountQuoteRemaining"]) == ("filled", "0")
+    assert (await world.balances())["EUR"] == ("9989.995", "0")
+
+
 async def test_a_sell_by_quote_brings_its_value(world: World) -> None:
     made = (await world.order(side="sell", orderType="market", amountQuote="100", amount=None, price=None)).json
     assert (made["status"], made["filledAmount"], made["filledAmountQuote"]) == ("filled", "0.0020004", "99.999996")

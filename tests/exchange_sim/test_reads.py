@@ -1,7 +1,9 @@
 """When reads show what was written: lags, retention, lists, and the questions about money."""
 
+import time
 from typing import Any
 
+from exchange_sim.sim_clock import SimClock
 from tests.exchange_sim.hand_clock import NOON_MS
 from tests.exchange_sim.world import OTHER_KEY, World
 
@@ -26,6 +28,14 @@ async def test_a_skewed_clock_does_not_shorten_the_lag(worst_world: World) -> No
     await worst_world.order(clientOrderId=CLIENT_ID)
     await worst_world.admin("POST", "clock", {"offset_ms": 2_000})
     assert (await worst_world.call("GET", BY_CLIENT_ID, age_ms=-2_000)).code == 240
+
+
+def test_the_steady_clock_runs_and_knows_no_skew() -> None:
+    clock = SimClock()
+    before_ms = time.monotonic_ns() // 1_000_000
+    clock.offset_ms = -3_600_000
+    assert before_ms <= clock.steady_ms() <= time.monotonic_ns() // 1_000_000
+    assert abs(clock.now_ns() // 1_000_000 + 3_600_000 - time.time_ns() // 1_000_000) < 5_000
 
 
 async def test_a_canceled_order_still_reads_as_new_for_the_lag(worst_world: World) -> None:
@@ -131,6 +141,8 @@ async def test_the_history_pages_deposits_and_trades(world: World) -> None:
     (item,) = page["items"]
     assert (item["type"], item["sentCurrency"], item["sentAmount"]) == ("buy", "EUR", "500")
     assert (item["receivedAmount"], item["feesAmount"], item["address"]) == ("0.01", "1.25", None)
+    second = (await world.call("GET", "/account/history?maxItems=1&page=2")).json
+    assert (second["currentPage"], second["items"][0]["type"]) == (2, "deposit")
     deposits = (await world.call("GET", "/account/history?type=deposit")).json["items"]
     assert {row["receivedAmount"] for row in deposits} == {"10000", "1"}
 

@@ -198,9 +198,11 @@ async def _batch(connection: psycopg.AsyncConnection[Row], statements: Sequence[
 
 
 async def _abandon(connection: psycopg.AsyncConnection[Row]) -> None:
-    """Roll back; whatever does not go smoothly closes the connection."""
+    """Roll back; whatever does not go smoothly closes the connection. The failure that led here stays the one told."""
     try:
         await connection.execute("ROLLBACK")
+    except psycopg.Error:
+        await connection.close()
     except BaseException:
         await connection.close()
         raise

@@ -29,6 +29,13 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 FOREIGN_ORDER: Final = "FOREIGN_ORDER"
 FILLED: Final = "filled"
 ANY_OPEN: Final = UNRESOLVED | {ExecutionStatus.SUBMITTED}
+LOOK_UP_POINTS: Final = 1
+LIST_POINTS: Final = 5
+LIST_MARGIN_MS: Final = 10_000
+LIST_SPAN_MS: Final = 600_000
+"""The list is asked for from just before the signing to ten minutes after it: longer than any window."""
+NO_ANSWER: Final = LookUp(answered=False, settlement=None)
+NOT_THERE: Final = LookUp(answered=True, settlement=None)
 SENDER: Final = frozenset({ExecutionStatus.SUBMITTING})
 
 
@@ -104,19 +111,40 @@ class BitvavoExchange:
                 return Settlement(ExecutionStatus.UNKNOWN, SENDER, "ANSWER_UNCLEAR", doubt)
 
     async def look_up(self, target: Target) -> LookUp:
-        """Ask for our order by its client order id; "not there" is no proof that it never will be."""
-        if self._budget.take(Purpose.RECONCILE, 1) is None:
-            return LookUp(answered=False, settlement=None)
+        """Ask for our order by its client order id, then in the market's list: the first soon forgets closed orders.
+
+        Only finding it proves something; "not there" is no proof that it never will be.
+        """
+        single = await self._look_up_one(target)
+        if single.settlement is not None or not single.answered:
+            return single
+        return await self._look_up_list(target)
+
+    async def _look_up_one(self, target: Target) -> LookUp:
+        if self._budget.take(Purpose.RECONCILE, LOOK_UP_POINTS) is None:
+            return NO_ANSWER
         reply = await self._client.get_order(target.terms.market, str(target.client_order_id))
-        if isinstance(reply, NotThere):
-            return LookUp(answered=True, settlement=None)
-        if not isinstance(reply, Found):
-            logs.log("look_up_unclear", execution_id=str(target.execution_id), reason=reply.reason)
-            return LookUp(answered=False, settlement=None)
-        if not is_ours(reply.order, target.terms):
-            _alarm_foreign(target)
-            return LookUp(answered=True, settlement=None)
-        return LookUp(answered=True, settlement=settlement_of(reply.order, ANY_OPEN, "FOUND"))
+        match reply:
+            case Found(order):
+                return _adopted(order, target)
+            case NotThere():
+                return NOT_THERE
+            case Unclear(reason):
+                logs.log("look_up_unclear", execution_id=str(target.execution_id), reason=reason)
+                return NO_ANSWER
+
+    async def _look_up_list(self, target: Target) -> LookUp:
+        if self._budget.take(Purpose.RECONCILE, LIST_POINTS) is None:
+            return NO_ANSWER
+        start_ms = target.signed_timestamp_ms - LIST_MARGIN_MS
+        try:
+            orders = await self._client.orders(target.terms.market, start_ms=start_ms, end_ms=start_ms + LIST_SPAN_MS)
+        except ExchangeUnavailableError as error:
+            logs.log("look_up_unclear", execution_id=str(target.execution_id), reason=error.kind)
+            return NO_ANSWER
+        wanted = str(target.client_order_id)
+        order = next((each for each in orders if each.client_order_id == wanted), None)
+        return NOT_THERE if order is None else _adopted(order, target)
 
     async def cancel(self, target: Target) -> None:
         """Ask for a cancel; whatever comes back, the order is read afterwards."""
@@ -174,9 +202,13 @@ def is_ours(order: ExchangeOrder, terms: Terms) -> bool:
     return (order.market, order.side, order.price) == (terms.market, terms.side.lower(), terms.price) and same_size
 
 
-def _alarm_foreign(target: Target) -> None:
+def _adopted(order: ExchangeOrder, target: Target) -> LookUp:
+    """Return what a found order makes of the execution, unless it is not the one we asked for."""
+    if is_ours(order, target.terms):
+        return LookUp(answered=True, settlement=settlement_of(order, ANY_OPEN, "FOUND"))
     message = "an order under our client order id is not the one that was asked for; nothing was adopted"
     raise_alarm(FOREIGN_ORDER, message, subject=str(target.client_order_id), execution_id=str(target.execution_id))
+    return NOT_THERE
 
 
 def _digits(value: Decimal | None) -> str | None:

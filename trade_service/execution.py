@@ -50,6 +50,7 @@ class Target:
     execution_id: UUID
     client_order_id: UUID
     operator_id: int
+    signed_timestamp_ms: int
     terms: Terms
 
 
@@ -84,7 +85,14 @@ class Execution:
     @property
     def target(self) -> Target:
         """What to ask the exchange for."""
-        return Target(self.user_id, self.execution_id, self.client_order_id, self.operator_id, self.terms)
+        return Target(
+            self.user_id,
+            self.execution_id,
+            self.client_order_id,
+            self.operator_id,
+            self.signed_timestamp_ms,
+            self.terms,
+        )
 
 
 @dataclass(frozen=True, slots=True)

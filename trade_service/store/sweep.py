@@ -14,8 +14,8 @@ OVERDUE_MARGIN_SECONDS: Final = 2
 """How long after its window a send that was never settled is taken for lost."""
 
 DUE: Final[LiteralString] = """
-SELECT e.user_id, e.execution_id, e.client_order_id, e.operator_id, e.market, e.side, e.order_type, e.amount, e.price,
-    e.quote_amount, e.time_in_force, e.post_only, e.status,
+SELECT e.user_id, e.execution_id, e.client_order_id, e.operator_id, e.signed_timestamp_ms, e.market, e.side,
+    e.order_type, e.amount, e.price, e.quote_amount, e.time_in_force, e.post_only, e.status,
     e.status = 'SUBMITTING' AND clock_timestamp() >
         e.claimed_at + make_interval(secs => e.window_ms / 1000.0 + %(margin_seconds)s) AS overdue,
     e.status <> 'SUBMITTING' AND (
@@ -67,5 +67,6 @@ class SweepRows:
 
 
 def _due_of(row: Row) -> Due:
-    target = Target(row["user_id"], row["execution_id"], row["client_order_id"], row["operator_id"], terms_of(row))
+    names = ("user_id", "execution_id", "client_order_id", "operator_id", "signed_timestamp_ms")
+    target = Target(**{name: row[name] for name in names}, terms=terms_of(row))
     return Due(target, ExecutionStatus(row["status"]), overdue=row["overdue"], cancel=row["cancel"])

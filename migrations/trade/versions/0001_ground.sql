@@ -343,7 +343,8 @@ GRANT UPDATE (status, model, input_tokens, output_tokens, cost, cost_currency, s
     ON gpt_usage_log TO trade_service;
 
 GRANT SELECT (user_id, execution_id, proposal_id, market, side, order_type, amount, price, quote_amount, time_in_force,
-    post_only, status, claimed_at, window_ms, client_order_id, order_id, operator_id, cancel_requested_at, cancel_due_at) ON trade_executions TO trade_reconciler;
+    post_only, status, claimed_at, signed_timestamp_ms, window_ms, client_order_id, order_id, operator_id,
+    cancel_requested_at, cancel_due_at) ON trade_executions TO trade_reconciler;
 GRANT SELECT (user_id, proposal_id, status, expires_at) ON trade_proposals TO trade_reconciler;
 GRANT SELECT (user_id, reservation_id, status, call_before) ON gpt_usage_log TO trade_reconciler;
 GRANT SELECT ON trading_state TO trade_reconciler;

@@ -12,7 +12,7 @@ ADMIN_TIMEOUT_SECONDS = 10.0
 
 
 class Simulator:
-    """The exchange of this machine. It keeps everything in memory: a restart opens the accounts again, empty of orders."""
+    """The exchange of this machine. All is in memory: a restart opens the accounts again and knows no order."""
 
     def __init__(self, folder: Path, port: int, arguments: Sequence[str]) -> None:
         """Describe it; port 0 takes any, and a restart the same again."""

@@ -104,7 +104,7 @@ class System:
 
     def ended(self) -> list[str]:
         """Name the programs that should run and do not, with how they ended."""
-        processes = [each.process for each in (*self.trade, self.market, self.simulator)]
+        processes = [*(each.process for each in (*self.trade, self.market)), self.simulator.process]
         return [f"{each.program.name} ended with code {each.exit_code}" for each in processes if each.pid is None]
 
     def stop(self) -> None:

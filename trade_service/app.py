@@ -142,7 +142,7 @@ def _join(settings: Settings, outside: Outside, server: RpcServer, loops: Loops,
         proposals, claims, executions, outside.market, outside.exchange, book, readiness, settings.window_ms
     )
     reconcile = Reconcile(
-        SweepRows(outside.reconciler), executions, budget_rows, outside.exchange, readiness, time.monotonic
+        SweepRows(outside.reconciler), executions, proposals, budget_rows, outside.exchange, readiness, time.monotonic
     )
     cancel = Cancel(executions, outside.exchange)
     reading = ReadingRows(outside.database)

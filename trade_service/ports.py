@@ -135,6 +135,10 @@ class ProposalStore(Protocol):
         """
         ...
 
+    async def expire(self, user_id: str, proposal_id: UUID) -> StoredProposal | None:
+        """Mark a proposal whose time is over, if nothing else happened to it."""
+        ...
+
 
 class ClaimStore(Protocol):
     """The claim, and the same read without it."""
@@ -301,6 +305,10 @@ class SweepStore(Protocol):
 
     async def lapsed(self, limit: int) -> Sequence[tuple[str, UUID]]:
         """Reservations past their time to call."""
+        ...
+
+    async def expired(self, limit: int) -> Sequence[tuple[str, UUID]]:
+        """Proposals past their time that nobody executed."""
         ...
 
 

@@ -15,13 +15,14 @@ from kernel.errors import Unavailable
 from policy.model import ExecutionStatus
 from trade_service.counters import count_settlement, show_open
 from trade_service.execution import Settlement
-from trade_service.ports import BudgetStore, Due, Exchange, ExecutionStore, SweepStore
+from trade_service.ports import BudgetStore, Due, Exchange, ExecutionStore, ProposalStore, SweepStore
 from trade_service.readiness import Readiness
 from trade_service.reservation import Outcome, ReservationStatus
 
 ROUND_PAUSE_SECONDS: Final = 0.5
 DUE_MAX: Final = 500
 LAPSED_MAX: Final = 100
+EXPIRED_MAX: Final = 100
 FIRST_PAUSE_SECONDS: Final = 0.5
 PAUSE_MAX_SECONDS: Final = 30.0
 
@@ -49,6 +50,7 @@ class Reconcile:
         self,
         sweep: SweepStore,
         executions: ExecutionStore,
+        proposals: ProposalStore,
         budget: BudgetStore,
         exchange: Exchange,
         readiness: Readiness,
@@ -57,6 +59,7 @@ class Reconcile:
         """Take the parts."""
         self._sweep = sweep
         self._executions = executions
+        self._proposals = proposals
         self._budget = budget
         self._exchange = exchange
         self._readiness = readiness
@@ -84,6 +87,8 @@ class Reconcile:
             self._readiness.reconciled = True
         for user_id, reservation_id in await self._sweep.lapsed(LAPSED_MAX):
             await self._budget.settle(user_id, reservation_id, LAPSED)
+        for user_id, proposal_id in await self._sweep.expired(EXPIRED_MAX):
+            await self._proposals.expire(user_id, proposal_id)
 
     async def _attend(self, due: Due) -> bool:
         """Do what one execution needs; say whether it keeps nobody from claiming."""

@@ -40,6 +40,12 @@ WHERE status = 'RESERVED' AND call_before < clock_timestamp() - make_interval(se
 ORDER BY call_before LIMIT %(limit)s
 """
 
+EXPIRED: Final[LiteralString] = """
+SELECT user_id, proposal_id FROM trade_proposals
+WHERE status IN ('PROPOSED', 'APPROVED') AND expires_at <= clock_timestamp()
+ORDER BY expires_at LIMIT %(limit)s
+"""
+
 LAPSE_AFTER_SECONDS: Final = 600
 """Long enough for a model's answer to come and be settled."""
 
@@ -64,6 +70,12 @@ class SweepRows:
         async with self._database.transaction() as transaction:
             rows = await transaction.run_one(Statement(LAPSED, parameters))
         return [(row["user_id"], row["reservation_id"]) for row in rows]
+
+    async def expired(self, limit: int) -> Sequence[tuple[str, UUID]]:
+        """Read proposals whose time is over and that nobody executed, oldest first."""
+        async with self._database.transaction() as transaction:
+            rows = await transaction.run_one(Statement(EXPIRED, {"limit": limit}))
+        return [(row["user_id"], row["proposal_id"]) for row in rows]
 
 
 def _due_of(row: Row) -> Due:

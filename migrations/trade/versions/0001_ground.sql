@@ -116,6 +116,7 @@ CREATE TABLE trade_proposals (
 COMMENT ON TABLE trade_proposals IS 'What a caller wants traded. Content never changes; status and approval move.';
 COMMENT ON COLUMN trade_proposals.placed IS 'Made by PlaceOrder: a denial closes it.';
 CREATE INDEX trade_proposals_newest ON trade_proposals (user_id, submitted_at DESC, proposal_id DESC);
+CREATE INDEX trade_proposals_waiting ON trade_proposals (expires_at) WHERE status IN ('PROPOSED', 'APPROVED');
 
 -- Decisions ------------------------------------------------------------------------------------------------------------
 
@@ -246,6 +247,7 @@ CREATE TABLE gpt_usage_log (
     PRIMARY KEY (user_id, reservation_id)
 );
 COMMENT ON TABLE gpt_usage_log IS 'Language-model calls, reserved before they are made; every status but NOT_SENT counts.';
+CREATE INDEX gpt_usage_log_reserved ON gpt_usage_log (call_before) WHERE status = 'RESERVED';
 CREATE INDEX gpt_usage_log_counted ON gpt_usage_log (user_id, reserved_at) WHERE status <> 'NOT_SENT';
 
 -- Alarms ---------------------------------------------------------------------------------------------------------------

@@ -296,7 +296,7 @@ DECLARE
     kind_moved text := TG_ARGV[0];
     before text := CASE WHEN TG_OP = 'INSERT' THEN '' ELSE OLD.status END;
 BEGIN
-    IF before = NEW.status THEN
+    IF TG_OP = 'UPDATE' AND before = NEW.status THEN
         RETURN NEW;
     END IF;
     PERFORM FROM status_moves m WHERE m.kind = kind_moved AND m.from_status = before AND m.to_status = NEW.status;

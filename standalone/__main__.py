@@ -1,4 +1,4 @@
-"""`python -m standalone up | down | serve`: the whole system on this machine."""
+"""`python -m standalone demo | up | down | serve | ledger`: the whole system on this machine."""
 
 import argparse
 import sys
@@ -6,7 +6,9 @@ from pathlib import Path
 
 from standalone import background
 from standalone.databases import DatabaseSetupError
+from standalone.demo import demo
 from standalone.folder_lock import FolderInUseError
+from standalone.ledger import ledger
 from standalone.ports import PortTakenError
 from standalone.postgres import PostgresInUseError, PostgresStartError
 from standalone.process import ProcessStartError
@@ -44,8 +46,13 @@ def run(arguments: argparse.Namespace) -> int:
             return background.up(folder, recording, any_ports=arguments.any_ports)
         case "serve":
             return background.serve(folder, recording, any_ports=arguments.any_ports)
-        case _:
+        case "down":
             return background.down(folder)
+        case "ledger":
+            return ledger(folder)
+        case _:
+            background.interrupt_at_sigterm()
+            return demo(folder / "demo", recording)
 
 
 def read_arguments(words: list[str]) -> argparse.Namespace:
@@ -53,9 +60,11 @@ def read_arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="standalone", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
+        ("demo", "show the main job, end to end, in a folder `demo` of its own"),
         ("up", "start everything in the background"),
         ("down", "stop what `up` started"),
         ("serve", "start everything and keep it until Ctrl-C"),
+        ("ledger", "compare the exchange's ledger with the database"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--folder", type=Path, default=FOLDER, help="databases, secrets, logs (default .local)")

@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -73,10 +72,11 @@ def down(folder: Path) -> int:
 
 def serve(folder: Path, recording: Path | None, *, any_ports: bool) -> int:
     """Keep the system until SIGTERM or Ctrl-C; what `up` runs in the background."""
+    interrupt_at_sigterm()
     lock = FolderLock(folder)
     lock.take()
     watch = Stopwatch()
-    with stopped_by_signal():
+    with suppress(KeyboardInterrupt):
         system = System.start(folder, ports=ANY if any_ports else FIXED, recording=recording, progress=watch.say)
         try:
             write_addresses(folder, system)
@@ -89,12 +89,9 @@ def serve(folder: Path, recording: Path | None, *, any_ports: bool) -> int:
     return 0
 
 
-@contextmanager
-def stopped_by_signal() -> Iterator[None]:
-    """Leave the block in order at SIGTERM or Ctrl-C, and swallow that."""
+def interrupt_at_sigterm() -> None:
+    """Make SIGTERM end this process as Ctrl-C does: what it started is stopped in order."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt):
-        yield
 
 
 def _watch(system: System) -> None:

@@ -3,10 +3,20 @@
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 
 WIDTH = 100
 GAP = "  "
 MARGIN = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its title, and how many characters it has."""
+
+    title: str
+    width: int
 
 
 class Stopwatch:
@@ -42,16 +52,13 @@ def values(**rows: object) -> None:
         say(f"{MARGIN}{name.replace('_', ' '):<{wide}}{GAP}{value}")
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Show a table; its last column is wrapped so that no line is longer than WIDTH."""
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head) - 1)]
-    left = sum(widths) + len(GAP) * len(widths) + len(MARGIN)
-    for row in (head, *rows):
-        first, *more = wrapped(row[-1], max(WIDTH - left, len(head[-1])))
-        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]
-        say((MARGIN + GAP.join([*cells, first])).rstrip())
-        for line in more:
-            say(" " * left + line)
+def table(head: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """Show a table; a cell wider than its column goes on below."""
+    for row in ([column.title for column in head], *rows):
+        cells = [wrapped(cell, column.width) for cell, column in zip(row, head, strict=True)]
+        for line in zip_longest(*cells, fillvalue=""):
+            texts = [f"{text:<{column.width}}" for text, column in zip(line, head, strict=True)]
+            say((MARGIN + GAP.join(texts)).rstrip())
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -1,0 +1,31 @@
+"""How much processor time each process took, from Linux's /proc; nothing elsewhere."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+CLIENT = "client"
+POSTGRES = "postgres"
+
+
+def seconds_by_process(pids: Mapping[str, int]) -> dict[str, float]:
+    """Return the processor seconds used so far: by each of `pids`, by PostgreSQL's backends, by this process."""
+    if not Path("/proc/self/stat").exists():
+        return {}
+    used = {name: _seconds(pid) for name, pid in pids.items() if name != POSTGRES}
+    if POSTGRES in pids:
+        used[POSTGRES] = sum(map(_seconds, (pids[POSTGRES], *_children(pids[POSTGRES]))))
+    return used | {CLIENT: _seconds(os.getpid())}
+
+
+def _seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(each) for each in listed.read_text().split()] if listed.exists() else []

@@ -11,7 +11,8 @@ from kernel.db import Database, Row, Statement
 from trade_service.ports import Look, ProposalChange
 from trade_service.proposal import Content, ProposalStatus, StoredProposal
 from trade_service.store import user
-from trade_service.store.rows import decision_of, execution_of, override_json, proposal_of
+from trade_service.store.executions import READ_FILLS
+from trade_service.store.rows import decision_of, execution_of, fill_of, override_json, proposal_of
 
 # Idempotent by (user, proposal): a repeat inserts nothing and reads what is there.
 SUBMIT: Final[LiteralString] = """
@@ -90,11 +91,13 @@ class ProposalRows:
                 _of(READ_EXECUTION, user_id, proposal_id),
                 _of(READ_DECISION, user_id, proposal_id),
             )
+            # Only a repeat finds an execution here, so only it pays for reading the fills.
+            fills = await transaction.run_one(Statement(READ_FILLS, _key(execution[0]))) if execution else ()
         if not proposal:
             return None
         return Look(
             proposal_of(proposal[0]),
-            execution_of(execution[0]) if execution else None,
+            execution_of(execution[0], tuple(map(fill_of, fills))) if execution else None,
             decision_of(decision[0]) if decision else None,
             decision[0]["age_seconds"] if decision else 0.0,
         )
@@ -123,6 +126,10 @@ class ProposalRows:
 def _expired(proposal: StoredProposal, now: datetime) -> ProposalChange | None:
     over = proposal.expires_at <= now and proposal.status in {ProposalStatus.PROPOSED, ProposalStatus.APPROVED}
     return ProposalChange(ProposalStatus.EXPIRED) if over else None
+
+
+def _key(execution: Row) -> dict[str, object]:
+    return {"user_id": execution["user_id"], "execution_id": execution["execution_id"]}
 
 
 def _of(sql: LiteralString, user_id: str, proposal_id: UUID) -> Statement:

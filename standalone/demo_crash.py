@@ -93,7 +93,8 @@ def _wait_until_settled(stage: Stage, proposal: pb.Proposal) -> None:
         time.sleep(POLL_SECONDS)
     say(f"  settled after another {watch.seconds():.1f} s, by looking it up under its client order id:")
     show_events(execution)
-    require(execution.status == pb.EXECUTION_STATUS_FILLED, "the row tells the truth: FILLED")
+    truth = execution.status == pb.EXECUTION_STATUS_FILLED and execution.fills
+    require(truth, "the row tells the truth: FILLED, with the fills and the fee of the exchange")
 
 
 def _outcome(call: "Future[pb.ExecuteProposalResponse]") -> str:

@@ -62,6 +62,7 @@ def repeated(stage: Stage, proposal: pb.Proposal) -> None:
     answer = stage.client.execute(proposal)
     values(execution=f"{answer.execution.execution_id}  {status_word(answer.execution)}", replayed=answer.replayed)
     posts = orders_posted(stage, first.client_order_id)
+    require(list(answer.execution.fills) == list(first.fills), "its fills are answered again, none lost, none new")
     require(answer.replayed and answer.execution.execution_id == first.execution_id, "the same execution, replayed")
     require(posts == 1, "the exchange got no second request: 1 POST under this client order id")
 

@@ -9,7 +9,6 @@ from standalone.client import Client
 from standalone.screen import WIDTH, say, wrapped
 from standalone.system import System
 
-
 MARK = "  ✓ "
 
 

@@ -29,16 +29,17 @@ def last_before(token: str, filters: str) -> str:
         raw = base64.b64decode(token, altchars=b"-_", validate=True)
         last = raw[_DIGEST_BYTES:].decode()
     except (binascii.Error, ValueError):
-        raise _invalid() from None
+        raise invalid_token() from None
     if not last or raw[:_DIGEST_BYTES] != _digest(filters, last):
-        raise _invalid()
+        raise invalid_token()
     return last
+
+
+def invalid_token() -> Invalid:
+    """Return the failure of a page token that leads nowhere, for a caller that reads what a token names."""
+    violation = FieldViolation("page_token", "expected the next_page_token of a page with the same filters")
+    return Invalid(PAGE_TOKEN_INVALID, "page_token belongs to another list or filter", (violation,))
 
 
 def _digest(filters: str, last: str) -> bytes:
     return hashlib.sha256(f"{len(filters)}:{filters}{last}".encode()).digest()[:_DIGEST_BYTES]
-
-
-def _invalid() -> Invalid:
-    violation = FieldViolation("page_token", "expected the next_page_token of a page with the same filters")
-    return Invalid(PAGE_TOKEN_INVALID, "page_token belongs to another list or filter", (violation,))

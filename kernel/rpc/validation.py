@@ -1,14 +1,16 @@
 """Judges a request by the rules written in its .proto, before any use case sees it; called for every message."""
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
+from protovalidate import EvaluationError, Validator, Violation
 from protovalidate import FieldPathElementPb as FieldPathElement
-from protovalidate import Validator, Violation
 
 from kernel.errors import FieldViolation, Invalid
 from kernel.rpc import reasons
+from kernel.rpc.wellformed import malformed
 
 MAX_VIOLATIONS: Final = 64
 MAX_KEY_CHARS: Final = 32
@@ -34,17 +36,25 @@ def validate(request: Message) -> None:
     Raises:
         Invalid: every wrong field, with its path as the .proto names it.
     """
-    found = _validator.collect_violations(request)
+    wrong = {each.path: each for each in islice(malformed(request), MAX_VIOLATIONS)}
+    for each in _broken_rules(request):
+        wrong.setdefault(each.path, each)
     check = _checks.get(type(request))
-    if not found and check is None:
-        return
-    wrong = tuple(_field_violation(each) for each in found[:MAX_VIOLATIONS])
     if check is not None:
-        wrong += tuple(check(request))
-    if not wrong:
-        return
-    named = ", ".join(dict.fromkeys(each.path or "the message" for each in wrong))
-    raise Invalid(reasons.INVALID_REQUEST, f"invalid request: {named}", wrong)
+        for each in check(request):
+            wrong.setdefault(each.path, each)
+    if wrong:
+        named = ", ".join(path or "the message" for path in wrong)
+        raise Invalid(reasons.INVALID_REQUEST, f"invalid request: {named}", tuple(wrong.values()))
+
+
+def _broken_rules(request: Message) -> list[FieldViolation]:
+    try:
+        found = _validator.collect_violations(request)
+    except EvaluationError:
+        # A rule that cannot be computed, by an overflow for example, is not obeyed; its text may quote the values.
+        return [FieldViolation("", "a rule of this message cannot be computed for these values")]
+    return [_field_violation(each) for each in found[:MAX_VIOLATIONS]]
 
 
 def _field_violation(violation: Violation) -> FieldViolation:

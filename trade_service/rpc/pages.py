@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
-from kernel.paging import last_before, token_after
+from kernel.paging import invalid_token, last_before, token_after
 from trade_service.ports import Page
 
 DEFAULT_PAGE_SIZE: Final = 50
@@ -30,7 +30,10 @@ def page_of(request: Paged, *filters: object) -> tuple[Page, str]:
     if not last:
         return Page(size, None), bound
     moment, _, row_id = last.partition("/")
-    return Page(size, (datetime.fromisoformat(moment), UUID(row_id))), bound
+    try:
+        return Page(size, (datetime.fromisoformat(moment), UUID(row_id))), bound
+    except ValueError:  # the token's digest is no secret: anyone can make a token that leads nowhere
+        raise invalid_token() from None
 
 
 def next_token(page: Page, filters: str, rows: Sequence[tuple[datetime, UUID]]) -> str:

@@ -2,9 +2,18 @@
 
 import signal
 
+from tests.e2e.stage import stage
 from tests.fixtures.database import cluster, market_database, market_template, trade_database, trade_template
 
-__all__ = ["cluster", "market_database", "market_template", "pytest_configure", "trade_database", "trade_template"]
+__all__ = [
+    "cluster",
+    "market_database",
+    "market_template",
+    "pytest_configure",
+    "stage",
+    "trade_database",
+    "trade_template",
+]
 
 
 def pytest_configure() -> None:

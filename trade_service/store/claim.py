@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 
-from kernel.db import Database, Row, Statement, Transaction
+from kernel.db import ConstraintError, Database, Row, Statement, Transaction
 from policy.model import ExecutionStatus, PastExecution
 from policy.record import facts_to_json, verdicts_to_json
 from trade_service.authority import Order, SendAuthority
@@ -106,6 +106,10 @@ RETURNING proposal_id
 """
 
 
+CLAIMED_BEFORE: Final = frozenset({"decisions_one_allow", "execution_events_user_id_execution_id_fkey"})
+"""What refuses the rest of a claim whose proposal was claimed behind the lock: a second ALLOW, an event of nothing."""
+
+
 class ClaimRows:
     """Claims and views of proposals."""
 
@@ -162,14 +166,19 @@ async def _allow(transaction: Transaction, seen: View, judgement: Judgement, act
     assert execution is not None  # noqa: S101 - the case above took the denials
     content = seen.proposal.content
     claimed = {"signed_timestamp_ms": execution.signed_timestamp_ms, "window_ms": execution.window_ms}
-    _, inserted, moved, _ = await transaction.run(
-        _decision(seen, judgement),
-        Statement(INSERT_EXECUTION, _execution_parameters(seen, judgement, execution, actor)),
-        _move(seen.proposal, "EXECUTING", None, None),
-        user.append_event(
-            content.user_id, execution.execution_id, "CLAIMED", None, ExecutionStatus.SUBMITTING, claimed
-        ),
-    )
+    try:
+        _, inserted, moved, _ = await transaction.run(
+            _decision(seen, judgement),
+            Statement(INSERT_EXECUTION, _execution_parameters(seen, judgement, execution, actor)),
+            _move(seen.proposal, "EXECUTING", None, None),
+            user.append_event(
+                content.user_id, execution.execution_id, "CLAIMED", None, ExecutionStatus.SUBMITTING, claimed
+            ),
+        )
+    except ConstraintError as refused:
+        if refused.name in CLAIMED_BEFORE:
+            return Collided()
+        raise
     if not inserted or not moved:
         return Collided()
     await transaction.commit()

@@ -6,6 +6,7 @@ puts the shared one right again.
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -127,6 +128,7 @@ def stage() -> Iterator[Stage]:
             system.stop()
             system.simulator._client.close()
     finally:
+        os.kill(server.pid or 0, signal.SIGQUIT)  # no checkpoint: nobody will read it again
         server.stop()
         shutil.rmtree(server.folder, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,9 +1,11 @@
 """What the database says, read as auditor: a role that reads everything and writes nothing."""
 
 import asyncio
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import cached_property
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -48,8 +50,17 @@ class Truth:
 
     def client_order_id(self, user: str, proposal_id: str) -> str:
         """Return the id the exchange will know the order of a proposal by, before there is one."""
-        deployment = self.rows("SELECT deployment_id FROM deployment")[0]["deployment_id"]
-        return str(client_order_id(deployment, user, UUID(proposal_id)))
+        return str(client_order_id(self._deployment_id, user, UUID(proposal_id)))
+
+    @cached_property
+    def _deployment_id(self) -> UUID:
+        found: UUID = self.rows("SELECT deployment_id FROM deployment")[0]["deployment_id"]
+        return found
+
+    def owners(self) -> dict[str, str]:
+        """Return whose each client order id is."""
+        found = self.rows("SELECT client_order_id::text AS id, user_id FROM trade_executions")
+        return {row["id"]: row["user_id"] for row in found}
 
     async def becomes(self, user: str, proposal_id: str, status: str, seconds: float = 15.0) -> Row:
         """Wait until an execution has a status; fails with the row as it is."""
@@ -67,3 +78,10 @@ class Truth:
                 return found
             assert time.monotonic() < ends, otherwise()
             await asyncio.sleep(POLL_SECONDS)
+
+
+def creates(requests: Iterable[Row]) -> Iterator[str]:
+    """Yield the client order id of every order that was asked for, once per request received."""
+    for each in requests:
+        if each["method"] == "POST" and each["path"].startswith("/v2/order"):
+            yield str(json.loads(each["body"])["clientOrderId"])

@@ -37,8 +37,9 @@ LAPSED: Final = Outcome(ReservationStatus.LAPSED, "", 0, 0, None, "")
 
 @dataclass(slots=True)
 class _Patience:
-    """When to ask again about one execution, and how long to wait after that."""
+    """When to ask again about one execution, and how long to wait after that; a wish to cancel begins anew."""
 
+    cancel: bool
     next_at: float
     pause_seconds: float = FIRST_PAUSE_SECONDS
 
@@ -98,7 +99,9 @@ class Reconcile:
             return True
         if due.status is ExecutionStatus.SUBMITTING:
             await self._executions.settle(target.user_id, target.execution_id, NO_ANSWER)
-        patience = self._patience.setdefault(target.execution_id, _Patience(self._monotonic()))
+        patience = self._patience.get(target.execution_id)
+        if patience is None or due.cancel is not patience.cancel:
+            patience = self._patience[target.execution_id] = _Patience(due.cancel, self._monotonic())
         if self._monotonic() < patience.next_at:
             return due.status is ExecutionStatus.SUBMITTED
         patience.next_at = self._monotonic() + patience.pause_seconds

@@ -10,7 +10,7 @@ from trade_service.store import user
 from trade_service.store.rows import event_of, execution_of, fill_of
 
 # The guard: only from a status the settlement expects, and only when it says something new. Whoever comes second
-# finds no row and changes nothing.
+# finds no row and changes nothing; a look at the exchange that is older than what is stored takes no fill back.
 SETTLE: Final[LiteralString] = """
 UPDATE trade_executions SET
     status = %(status)s,
@@ -26,8 +26,8 @@ UPDATE trade_executions SET
 WHERE user_id = %(user_id)s AND execution_id = %(execution_id)s AND status = ANY(%(from_statuses)s)
     AND (status <> %(status)s
         OR order_id IS NULL AND %(order_id)s::text IS NOT NULL
-        OR coalesce(%(filled_amount)s <> filled_amount, false)
-        OR coalesce(%(fee_paid)s <> fee_paid, false))
+        OR coalesce(%(filled_amount)s > filled_amount, false)
+        OR coalesce(%(filled_amount)s = filled_amount AND %(fee_paid)s <> fee_paid, false))
 RETURNING old.status AS status_before, new.*
 """
 

@@ -179,7 +179,9 @@ def _read_directory(path: Path) -> Sequence[Policy]:
         return load_directory(path).policies
     except PolicyLoadError as error:
         violations = tuple(
-            StateViolation("POLICY_FILE", f"{one.file}:{one.line}", f"{one.key}: found {one.found}; {one.allowed}")
+            StateViolation(
+                "POLICY_FILE", f"{Path(one.file).name}:{one.line}", f"{one.key}: found {one.found}; {one.allowed}"
+            )
             for one in error.problems
         )
         message = f"{len(violations)} problems in the policy directory; nothing changed"

@@ -1,0 +1,39 @@
+"""What the trade database holds, seen by the role that may only read."""
+
+from typing import LiteralString, Self
+
+import psycopg
+from psycopg.rows import tuple_row
+
+
+class Stored:
+    """An auditor's connection. Each look is a transaction of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg.connect(url, autocommit=True, row_factory=tuple_row)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def value(self, query: LiteralString, **parameters: object) -> object:
+        """Return the one value of the one row."""
+        row = self._connection.execute(query, parameters).fetchone()
+        assert row is not None
+        return row[0]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows each table has that a call could write into."""
+        tables: tuple[LiteralString, ...] = (
+            "users",
+            "trade_proposals",
+            "decisions",
+            "trade_executions",
+            "execution_events",
+            "gpt_usage_log",
+            "trading_state",
+            "policy_sets",
+        )
+        return {table: int(str(self.value("SELECT count(*) FROM " + table))) for table in tables}

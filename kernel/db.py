@@ -30,6 +30,9 @@ RECONNECT_SECONDS: Final = 5.0
 PEER_TIMEOUT_MS: Final = 5_000
 RETRY_AFTER_SECONDS: Final = 1.0
 
+BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+BEGIN_READ_ONLY: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
+
 LIFT_TIMEOUTS: Final = "SELECT set_config('statement_timeout', '0', true), set_config('transaction_timeout', '0', true)"
 """Run before COMMIT: a commit that is cancelled half-way may or may not have happened."""
 
@@ -66,10 +69,16 @@ class Reasons:
 class Transaction:
     """One READ COMMITTED transaction: opened by its first batch, over at `commit`, else rolled back."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Row], settings: Mapping[str, str], reasons: Reasons) -> None:
+    def __init__(
+        self,
+        connection: psycopg.AsyncConnection[Row],
+        settings: Mapping[str, str],
+        reasons: Reasons,
+        begin: LiteralString = BEGIN,
+    ) -> None:
         self._connection = connection
         self._reasons = reasons
-        self._opening: list[Statement] = [Statement("BEGIN ISOLATION LEVEL READ COMMITTED")]
+        self._opening: list[Statement] = [Statement(begin)]
         if settings:
             self._opening += [
                 Statement("SELECT set_config(%(name)s, %(value)s, true)", {"name": name, "value": value})
@@ -91,10 +100,14 @@ class Transaction:
         """Run one statement and return its rows."""
         return (await self.run(statement))[0]
 
-    async def commit(self) -> None:
+    async def commit(self, *last: Statement) -> list[list[Row]]:
         """Commit. Returning at all is the acknowledgement: tag COMMIT and no warning from the server.
 
+        A `last` batch, of statements whose rows decide nothing, goes in the same round trip; its rows are returned.
+        When one of them fails, the server skips the COMMIT behind it.
+
         Raises:
+            ConstraintError: a constraint refused, also one checked at COMMIT; nothing of the transaction remains.
             CommitUnknownError: anything else. The transaction may have happened; no right follows from it.
         """
         warnings: list[str] = []
@@ -105,15 +118,20 @@ class Transaction:
         self._connection.add_notice_handler(note)
         try:
             async with self._connection.pipeline():
+                cursors = [await self._connection.execute(item.sql, item.parameters or None) for item in last]
                 await self._connection.execute(LIFT_TIMEOUTS)
                 cursor = await self._connection.execute("COMMIT")
+            rows = [await each.fetchall() if each.description else [] for each in cursors]
             tag = cursor.statusmessage
+        except psycopg.errors.IntegrityError as error:
+            raise ConstraintError(error.diag.constraint_name or type(error).__name__) from error
         except psycopg.Error as error:
             raise self._commit_unknown(type(error).__name__) from error
         finally:
             self._connection.remove_notice_handler(note)
         if tag != "COMMIT" or "WARNING" in warnings:
             raise self._commit_unknown(f"tag {tag}, {len(warnings)} notices")
+        return rows
 
     async def rollback(self) -> None:
         """Roll back, if anything is open."""
@@ -158,7 +176,9 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def transaction(self, settings: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[Transaction]:
+    async def transaction(
+        self, settings: Mapping[str, str] = MappingProxyType({}), *, begin: LiteralString = BEGIN
+    ) -> AsyncIterator[Transaction]:
         """Yield a transaction; `settings` (such as `app.user_id`) hold as long as it does.
 
         Left without `commit`, it is rolled back; a connection in doubt is closed, never returned to the pool.
@@ -166,7 +186,7 @@ class Database:
         with _translated(self._reasons):
             connection = await self._pool.getconn()
         try:
-            transaction = Transaction(connection, settings, self._reasons)
+            transaction = Transaction(connection, settings, self._reasons, begin)
             try:
                 yield transaction
             finally:
@@ -175,11 +195,22 @@ class Database:
         finally:
             await self._pool.putconn(connection)
 
+    async def read(self, *statements: Statement, settings: Mapping[str, str] = MappingProxyType({})) -> list[list[Row]]:
+        """Run one batch that only reads, as a read-only transaction in a single round trip; return as `run` does.
+
+        It ends with COMMIT: at a ROLLBACK psycopg forgets all prepared statements of the connection, and every
+        statement after it is parsed and planned again.
+
+        Raises:
+            Unavailable: the database does not answer, or a time-out fired.
+        """
+        async with self.transaction(settings, begin=BEGIN_READ_ONLY) as transaction:
+            return (await transaction.run(*statements, Statement("COMMIT")))[:-1]
+
     async def answers(self) -> bool:
         """Say whether the database answers a trivial query now."""
         try:
-            async with self.transaction() as transaction:
-                await transaction.run_one(Statement("SELECT 1"))
+            await self.read(Statement("SELECT 1"))
         except Unavailable:
             return False
         return True

@@ -280,3 +280,51 @@ def test_a_query_of_core_becomes_a_statement_with_its_parameters() -> None:
     statement = built(select(users).where(users.c.user_id == "a'b"))
     assert "%(user_id_1)s" in statement.sql
     assert statement.parameters == {"user_id_1": "a'b"}
+
+
+async def test_a_read_is_a_transaction_of_its_own_that_cannot_write(
+    trade_database: OwnDatabase, database: Database
+) -> None:
+    await make_alice(database)
+    assert await database.read(USERS, USERS, settings=ALICE) == [[{"user_id": "alice"}]] * 2
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        await database.read(Statement("INSERT INTO alarms (code, subject, message) VALUES ('A', '', '')"))
+    assert await database.read(USERS) == [[]]
+    with psycopg.connect(trade_database.admin) as connection:
+        assert connection.execute("SELECT count(*) FROM alarms").fetchone() == (0,)
+
+
+async def test_statements_stay_prepared_from_one_read_to_the_next(database: Database) -> None:
+    prepared = Statement(
+        "SELECT count(*) AS count FROM pg_prepared_statements WHERE statement LIKE '%users ORDER BY user_id'"
+    )
+    await database.read(USERS)
+    assert await database.read(prepared) == [[{"count": 1}]]
+
+
+async def test_a_commit_takes_a_last_batch_along_and_returns_its_rows(
+    trade_database: OwnDatabase, database: Database
+) -> None:
+    async with database.transaction(ALICE) as transaction:
+        assert await transaction.run_one(PID)
+        assert await transaction.commit(MAKE_ALICE, USERS) == [[], [{"user_id": "alice"}]]
+    assert users_of(trade_database) == ["alice"]
+
+
+async def test_a_last_batch_that_a_constraint_refuses_commits_nothing(
+    trade_database: OwnDatabase, database: Database
+) -> None:
+    async with database.transaction(ALICE) as transaction:
+        await transaction.run_one(MAKE_ALICE)
+        with pytest.raises(ConstraintError) as refused:
+            await transaction.commit(MAKE_ALICE)
+    assert refused.value.name == "users_pkey"
+    assert users_of(trade_database) == []
+
+
+async def test_a_last_batch_that_fails_otherwise_is_no_commit(trade_database: OwnDatabase, database: Database) -> None:
+    async with database.transaction(ALICE) as transaction:
+        await transaction.run_one(MAKE_ALICE)
+        with pytest.raises(CommitUnknownError):
+            await transaction.commit(Statement("SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(1)"))
+    assert users_of(trade_database) == []

@@ -61,15 +61,14 @@ class AdminRows:
 
     async def deployment_id(self) -> UUID:
         """Read the namespace of every client order id."""
-        async with self._database.transaction() as transaction:
-            found = await transaction.run_one(Statement("SELECT deployment_id FROM deployment"))
+        (found,) = await self._database.read(Statement("SELECT deployment_id FROM deployment"))
         deployment_id: UUID = found[0]["deployment_id"]
         return deployment_id
 
     async def switches(self) -> Sequence[Switch]:
         """Read every switch ever set: GLOBAL, then markets, then users."""
-        async with self._database.transaction() as transaction:
-            return [_switch_of(row) for row in await transaction.run_one(Statement(SWITCHES))]
+        (rows,) = await self._database.read(Statement(SWITCHES))
+        return [_switch_of(row) for row in rows]
 
     async def set_switch(self, setting: Setting, actor: str, permit: Callable[[Switch | None], None]) -> Switch:
         """Set one switch, after `permit` has seen the one being replaced."""
@@ -94,8 +93,7 @@ class AdminRows:
 
     async def policy(self, sha256: str) -> PolicyRow | None:
         """Read one policy, in force or not."""
-        async with self._database.transaction() as transaction:
-            found = await transaction.run_one(Statement(POLICIES, {"sha256s": [sha256]}))
+        (found,) = await self._database.read(Statement(POLICIES, {"sha256s": [sha256]}))
         return _policy_of(found[0]) if found else None
 
     async def put_in_force(self, policies: Sequence[PolicyRow], actor: str) -> tuple[PolicyGeneration, bool]:

@@ -42,6 +42,7 @@ class AlarmRows:
             try:
                 async with self._database.transaction() as transaction:
                     await transaction.run_one(Statement(STORE, row))
-                    return await transaction.commit()
+                    await transaction.commit()
+                    return
             except Unavailable:
                 await asyncio.sleep(RETRY_SECONDS)

@@ -117,8 +117,7 @@ class BudgetRows:
 
     async def budget(self, user_id: str) -> BudgetView:
         """Read what is counted now."""
-        async with self._database.transaction(user.owned_by(user_id)) as transaction:
-            now, view = await transaction.run(user.clock(), _view(user_id))
+        now, view = await self._database.read(user.clock(), _view(user_id), settings=user.owned_by(user_id))
         return _view_of({"now": now[0]["now"], **view[0]})
 
 

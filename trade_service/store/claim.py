@@ -119,8 +119,8 @@ class ClaimRows:
 
     async def view(self, user_id: str, proposal_id: UUID) -> View | None:
         """Read what a claim would read, without a lock."""
-        async with self._database.transaction(user.owned_by(user_id)) as transaction:
-            now, view = await transaction.run(user.clock(), _view(user_id, proposal_id))
+        settings = user.owned_by(user_id)
+        now, view = await self._database.read(user.clock(), _view(user_id, proposal_id), settings=settings)
         return None if view[0]["proposal_id"] is None else _view_of(now[0]["now"], view[0])
 
     async def claim(self, user_id: str, proposal_id: UUID, actor: str, judge: Judge) -> ClaimResult | None:

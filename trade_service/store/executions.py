@@ -89,9 +89,8 @@ class ExecutionRows:
             if not moved:
                 return await _read(transaction, Statement(READ_BY_ID, key))
             row = moved[0]
-            _, *rest = await transaction.run(*_consequences(row, settlement), Statement(READ_FILLS, key))
-            await transaction.commit()
-            return execution_of(row, tuple(fill_of(fill) for fill in rest[-1]))
+            *_, fills = await transaction.commit(*_consequences(row, settlement), Statement(READ_FILLS, key))
+            return execution_of(row, tuple(fill_of(fill) for fill in fills))
 
     async def request_cancel(self, user_id: str, proposal_id: UUID, actor: str, reason: str) -> Execution | None:
         """Record the wish to cancel an execution that is not final, once; answer it as it is."""
@@ -115,13 +114,13 @@ class ExecutionRows:
 
     async def execution(self, user_id: str, proposal_id: UUID, *, events: bool) -> Execution | None:
         """Read an execution with its fills, and its events if asked."""
-        async with self._database.transaction(user.owned_by(user_id)) as transaction:
-            found = await transaction.run_one(_by_proposal(user_id, proposal_id))
-            if not found:
-                return None
-            key = {"user_id": user_id, "execution_id": found[0]["execution_id"]}
-            statements = [Statement(READ_FILLS, key), *([Statement(READ_EVENTS, key)] if events else [])]
-            fills, *history = await transaction.run(*statements)
+        settings = user.owned_by(user_id)
+        (found,) = await self._database.read(_by_proposal(user_id, proposal_id), settings=settings)
+        if not found:
+            return None
+        key = {"user_id": user_id, "execution_id": found[0]["execution_id"]}
+        statements = [Statement(READ_FILLS, key), *([Statement(READ_EVENTS, key)] if events else [])]
+        fills, *history = await self._database.read(*statements, settings=settings)
         entries = tuple(event_of(row) for row in history[0]) if history else ()
         return execution_of(found[0], tuple(fill_of(row) for row in fills), entries)
 

@@ -11,7 +11,6 @@ from kernel.db import Database, Row, Statement
 from trade_service.ports import Look, ProposalChange
 from trade_service.proposal import Content, ProposalStatus, StoredProposal
 from trade_service.store import user
-from trade_service.store.executions import READ_FILLS
 from trade_service.store.rows import decision_of, execution_of, fill_of, override_json, proposal_of
 
 # Idempotent by (user, proposal): a repeat inserts nothing and reads what is there.
@@ -31,6 +30,12 @@ READ: Final[LiteralString] = """
 SELECT * FROM trade_proposals WHERE user_id = %(user_id)s AND proposal_id = %(proposal_id)s
 """
 
+# What an execution asks first. A proposal that nobody judged yet, the usual case, is known by this statement alone.
+LOOK: Final[LiteralString] = """
+SELECT p.*, EXISTS (SELECT FROM decisions d WHERE d.user_id = p.user_id AND d.proposal_id = p.proposal_id) AS judged
+FROM trade_proposals p WHERE p.user_id = %(user_id)s AND p.proposal_id = %(proposal_id)s
+"""
+
 READ_EXECUTION: Final[LiteralString] = """
 SELECT * FROM trade_executions WHERE user_id = %(user_id)s AND proposal_id = %(proposal_id)s
 """
@@ -41,6 +46,11 @@ SELECT user_id, decision_id, proposal_id, outcome, verdicts, policy_name, policy
     extract(epoch FROM clock_timestamp() - decided_at)::float8 AS age_seconds
 FROM decisions WHERE user_id = %(user_id)s AND proposal_id = %(proposal_id)s
 ORDER BY outcome = 'ALLOW' DESC, decided_at DESC LIMIT 1
+"""
+
+READ_FILLS: Final[LiteralString] = """
+SELECT h.* FROM trade_executions e JOIN trade_history h USING (user_id, execution_id)
+WHERE e.user_id = %(user_id)s AND e.proposal_id = %(proposal_id)s ORDER BY h.filled_at, h.fill_id
 """
 
 CHANGE: Final[LiteralString] = """
@@ -85,21 +95,23 @@ class ProposalRows:
 
     async def look(self, user_id: str, proposal_id: UUID) -> Look | None:
         """Read a proposal with its execution and last decision, without a lock."""
-        async with self._database.transaction(user.owned_by(user_id)) as transaction:
-            proposal, execution, decision = await transaction.run(
-                _of(READ, user_id, proposal_id),
-                _of(READ_EXECUTION, user_id, proposal_id),
-                _of(READ_DECISION, user_id, proposal_id),
-            )
-            # Only a repeat finds an execution here, so only it pays for reading the fills.
-            fills = await transaction.run_one(Statement(READ_FILLS, _key(execution[0]))) if execution else ()
+        settings = user.owned_by(user_id)
+        (proposal,) = await self._database.read(_of(LOOK, user_id, proposal_id), settings=settings)
         if not proposal:
             return None
+        if not proposal[0]["judged"]:
+            return Look(proposal_of(proposal[0]), None, None, 0.0)
+        decision, execution, fills = await self._database.read(
+            _of(READ_DECISION, user_id, proposal_id),
+            _of(READ_EXECUTION, user_id, proposal_id),
+            _of(READ_FILLS, user_id, proposal_id),
+            settings=settings,
+        )
         return Look(
             proposal_of(proposal[0]),
             execution_of(execution[0], tuple(map(fill_of, fills))) if execution else None,
-            decision_of(decision[0]) if decision else None,
-            decision[0]["age_seconds"] if decision else 0.0,
+            decision_of(decision[0]),
+            decision[0]["age_seconds"],
         )
 
     async def change(
@@ -126,10 +138,6 @@ class ProposalRows:
 def _expired(proposal: StoredProposal, now: datetime) -> ProposalChange | None:
     over = proposal.expires_at <= now and proposal.status in {ProposalStatus.PROPOSED, ProposalStatus.APPROVED}
     return ProposalChange(ProposalStatus.EXPIRED) if over else None
-
-
-def _key(execution: Row) -> dict[str, object]:
-    return {"user_id": execution["user_id"], "execution_id": execution["execution_id"]}
 
 
 def _of(sql: LiteralString, user_id: str, proposal_id: UUID) -> Statement:

@@ -64,8 +64,7 @@ class ReadingRows:
             "SELECT * FROM decisions WHERE user_id = %(user_id)s AND decision_id = %(decision_id)s",
             {"user_id": user_id, "decision_id": decision_id},
         )
-        async with self._database.transaction(user.owned_by(user_id)) as transaction:
-            found = await transaction.run_one(one)
+        (found,) = await self._database.read(one, settings=user.owned_by(user_id))
         return decision_of(found[0], found[0]["facts"]) if found else None
 
     async def _page(
@@ -82,8 +81,8 @@ class ReadingRows:
         if page.before is not None:
             query = query.where(tuple_(*order) < tuple_(*page.before))
         query = query.order_by(*(column.desc() for column in order)).limit(page.size)
-        async with self._database.transaction(user.owned_by(user_id)) as transaction:
-            return await transaction.run_one(built(query))
+        (rows,) = await self._database.read(built(query), settings=user.owned_by(user_id))
+        return rows
 
 
 def _equal(wanted: dict[Column[object], object]) -> Filters:

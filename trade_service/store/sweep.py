@@ -60,21 +60,18 @@ class SweepRows:
     async def due(self, limit: int) -> Sequence[Due]:
         """Read executions that are not final, oldest first."""
         parameters = {"margin_seconds": OVERDUE_MARGIN_SECONDS, "limit": limit}
-        async with self._database.transaction() as transaction:
-            rows = await transaction.run_one(Statement(DUE, parameters))
+        (rows,) = await self._database.read(Statement(DUE, parameters))
         return [_due_of(row) for row in rows]
 
     async def lapsed(self, limit: int) -> Sequence[tuple[str, UUID]]:
         """Read reservations whose time to call is long over, oldest first."""
         parameters = {"margin_seconds": LAPSE_AFTER_SECONDS, "limit": limit}
-        async with self._database.transaction() as transaction:
-            rows = await transaction.run_one(Statement(LAPSED, parameters))
+        (rows,) = await self._database.read(Statement(LAPSED, parameters))
         return [(row["user_id"], row["reservation_id"]) for row in rows]
 
     async def expired(self, limit: int) -> Sequence[tuple[str, UUID]]:
         """Read proposals whose time is over and that nobody executed, oldest first."""
-        async with self._database.transaction() as transaction:
-            rows = await transaction.run_one(Statement(EXPIRED, {"limit": limit}))
+        (rows,) = await self._database.read(Statement(EXPIRED, {"limit": limit}))
         return [(row["user_id"], row["proposal_id"]) for row in rows]
 
 

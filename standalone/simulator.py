@@ -43,8 +43,13 @@ class Simulator:
         self.wait_ready()
 
     def stop(self) -> None:
-        """Stop the process."""
+        """Stop the process; `start` or `restart` may follow."""
         self.process.terminate()
+
+    def close(self) -> None:
+        """Stop for good."""
+        self.stop()
+        self._client.close()
 
     def open_account(self, **account: object) -> None:
         """Open an account or give it another key, now and after every restart."""

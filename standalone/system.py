@@ -114,7 +114,7 @@ class System:
     def _start(self, ports: Ports, replicas: int, trade_settings: Mapping[str, str], progress: Progress) -> None:
         """Start all; what takes its time runs beside the others."""
         self._stack.callback(self._databases.stop)
-        self._stack.callback(self.simulator.stop)
+        self._stack.callback(self.simulator.close)
         self.simulator.start()
         progress(self._databases.start())
         self.simulator.wait_ready()

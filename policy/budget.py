@@ -24,7 +24,7 @@ def judge_reservation(
         message = "calls must be at least 1"
         raise ValueError(message)
     if isinstance(policy, PolicyMissing):
-        return denied(BudgetRule.name, policy.reason, "no policy", "exactly one", "no policy, no model call")
+        return denied(BudgetRule.name, policy.reason.value, "no policy", "exactly one", "no policy, no model call")
     for rule in policy.rules:
         if isinstance(rule, BudgetRule):
             return _judge(rule, reserved_at, now, calls)

@@ -55,7 +55,7 @@ def decide(policy: Policy | PolicyMissing, proposal: Proposal, facts: Facts) -> 
 def _verdicts(policy: Policy | PolicyMissing, proposal: Proposal, facts: Facts) -> Iterator[Verdict]:
     yield from _clock_verdicts(facts)
     if isinstance(policy, PolicyMissing):
-        yield denied(POLICY, policy.reason, "no policy", "exactly one", f"no policy judges {proposal.user_id}")
+        yield denied(POLICY, policy.reason.value, "no policy", "exactly one", f"no policy judges {proposal.user_id}")
         case, approval = Case(proposal, facts, ""), ApprovalRule(required=True)
     else:
         case, approval = Case(proposal, facts, policy.quote_currency), policy.approval

@@ -39,6 +39,8 @@ def system(policies: Path) -> Iterator[System]:
     words = ("--still", "--points-per-minute", str(POINTS_PER_MINUTE))
     running = System.start(policies.parent, simulator_args=words, policy_dir=policies)
     yield running
+    for service in (*running.trade, running.market):
+        service.kill()  # an orderly end takes seconds and is tested elsewhere
     running.stop()
     running.simulator._client.close()
 

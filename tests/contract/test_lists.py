@@ -63,7 +63,7 @@ def test_executions_are_listed_newest_first_without_fills_and_events(grpc_stub: 
     )
     assert [one.terms.market for one in (newest, oldest)] == ["ETH-EUR", "BTC-EUR"]
     assert not any(rest_of)
-    assert not (newest.fills or newest.events or oldest.fills or oldest.events)
+    assert not any((newest.fills, newest.events, oldest.fills, oldest.events))
     filled = pb.ListExecutionsRequest(user_id=user, status=pb.EXECUTION_STATUS_FILLED)
     assert [one.execution_id for one in grpc_stub.ListExecutions(filled).executions] == [oldest.execution_id]
     grpc_stub.CancelExecution(pb.CancelExecutionRequest(user_id=user, proposal_id=newest.proposal_id))

@@ -241,7 +241,7 @@ def test_an_execution_is_told_in_full_and_fills_sum_up(grpc_stub: TradeServiceSt
     wish = placement(user)
     placed = grpc_stub.PlaceOrder(wish)
     found = grpc_stub.GetExecution(pb.GetExecutionRequest(**key(wish))).execution
-    assert [(each.type, each.to_status) for each in found.events][0] == ("CLAIMED", pb.EXECUTION_STATUS_SUBMITTING)
+    assert (found.events[0].type, found.events[0].to_status) == ("CLAIMED", pb.EXECUTION_STATUS_SUBMITTING)
     assert found.events[-1].to_status == found.status == pb.EXECUTION_STATUS_FILLED
     assert [each.number for each in found.events] == list(range(1, len(found.events) + 1))
     assert found.fills == placed.execution.fills
@@ -345,7 +345,7 @@ def test_a_resting_order_is_cancelled_and_a_final_one_is_not(grpc_stub: TradeSer
     ],
 )
 def test_what_is_not_there_is_not_found(
-    grpc_stub: TradeServiceStub, user: str, method: str, request_type: Any, reason: str
+    grpc_stub: TradeServiceStub, user: str, method: str, request_type: type[Any], reason: str
 ) -> None:
     told = refused(lambda: getattr(grpc_stub, method)(request_type(user_id=user, proposal_id=new_id())))
     assert (told.code, told.reason) == (NOT_FOUND, reason)

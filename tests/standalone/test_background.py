@@ -16,6 +16,8 @@ from migrations.roles import ROLE_NAMES
 from standalone.folder_lock import FolderInUseError, FolderLock, holder
 from tests.standalone.processes import WAIT_SECONDS, processes_of, reachable_folder, wait_until_none
 
+pytestmark = pytest.mark.timeout(150)  # whole systems are started, beside whatever else this machine does
+
 RUN_TIMEOUT_SECONDS = 100.0
 ANY = "--any-ports"
 
@@ -139,7 +141,6 @@ def test_a_held_folder_is_refused(folder: Path) -> None:
     assert holder(folder) is None
 
 
-@pytest.mark.timeout(150)
 def test_the_demo_holds_in_all_it_claims(folder: Path) -> None:
     shown = run("demo", folder)
     assert shown.returncode == 0, shown.stdout + shown.stderr

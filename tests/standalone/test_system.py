@@ -14,6 +14,8 @@ from standalone.service import serving
 from standalone.system import System
 from tests.standalone.processes import environment_of, processes_of, reachable_folder
 
+pytestmark = pytest.mark.timeout(150)  # whole systems are started, beside whatever else this machine does
+
 BARE = {"PATH", "LC_ALL", "TZ"}
 MARKET_NAMES = {
     "BITVAVO_REST_URL",

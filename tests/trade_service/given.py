@@ -118,6 +118,11 @@ def bench(policy: Policy | PolicyMissing | None = None, market: str = "BTC-EUR",
     return replace(start, **changes)
 
 
+def aged(fact: T) -> Aged[T]:
+    """A fact asked for just now."""
+    return Aged(fact, time.monotonic())
+
+
 def judged_by(policy: Policy | PolicyMissing | None = None, **changes: Any) -> Judge:  # noqa: ANN401 - any field
     """The real judge with everything at hand."""
 

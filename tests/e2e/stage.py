@@ -95,11 +95,11 @@ class Stage:
         finally:
             service.kill()
 
-    def fault(self, fault: str, method: str, contains: str, **more: object) -> None:
-        """Hurt requests of the exchange that carry this text; once unless told otherwise."""
-        self.simulator.admin(
-            "POST", "faults", match={"method": method, "contains": contains}, fault=fault, **{"times": 1, **more}
-        )
+    def fault(self, fault: str, method: str, contains: str, **more: object) -> int:
+        """Hurt requests of the exchange that carry this text; once unless told otherwise. Returns the rule's id."""
+        match = {"method": method, "contains": contains}
+        rule = self.simulator.admin("POST", "faults", match=match, fault=fault, **{"times": 1, **more})
+        return int(rule["id"])
 
     @property
     def exchange_port(self) -> int:

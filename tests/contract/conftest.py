@@ -14,6 +14,8 @@ from kernel.rpc.channel import open_channel
 from protos.market.v1.market_pb2_grpc import MarketServiceStub
 from protos.trade.v1.trade_pb2_grpc import AdminServiceStub, TradeServiceStub
 from standalone.system import System
+from tests.contract.harm import SENT, Watch
+from tests.contract.methods import Raw
 from tests.contract.stored import Stored
 
 if TYPE_CHECKING:
@@ -22,6 +24,17 @@ if TYPE_CHECKING:
 
 POLICIES = Path(__file__).parent / "policies"
 POINTS_PER_MINUTE = 1_000_000_000
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin with nothing sent."""
+    config.stash[SENT] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print how much bad input was sent and what was answered."""
+    for line in config.stash.get(SENT, []):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +98,16 @@ def trade(system: System) -> Iterator[TradeServiceStub]:
 def admin(system: System) -> Iterator[AdminServiceStub]:
     with grpc.insecure_channel(system.trade[0].address) as channel:
         yield AdminServiceStub(channel)
+
+
+@pytest.fixture(scope="session")
+def watch(system: System, stored: Stored) -> Iterator[Watch]:
+    """Look at both services, the database and the exchange while bad input comes in."""
+    with (
+        grpc.insecure_channel(system.trade[0].address) as trade_channel,
+        grpc.insecure_channel(system.market.address) as market_channel,
+    ):
+        yield Watch(system, stored, Raw(trade_channel, market_channel))
 
 
 # --- grpc.aio: a channel per test, inside its loop ---

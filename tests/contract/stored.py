@@ -3,7 +3,19 @@
 from typing import LiteralString, Self
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import tuple_row
+
+TABLES = (
+    "users",
+    "trade_proposals",
+    "decisions",
+    "trade_executions",
+    "execution_events",
+    "gpt_usage_log",
+    "trading_state",
+    "policy_sets",
+)
 
 
 class Stored:
@@ -26,14 +38,9 @@ class Stored:
 
     def counts(self) -> dict[str, int]:
         """Return how many rows each table has that a call could write into."""
-        tables: tuple[LiteralString, ...] = (
-            "users",
-            "trade_proposals",
-            "decisions",
-            "trade_executions",
-            "execution_events",
-            "gpt_usage_log",
-            "trading_state",
-            "policy_sets",
-        )
-        return {table: int(str(self.value("SELECT count(*) FROM " + table))) for table in tables}
+        count = sql.SQL("SELECT count(*) FROM {}")
+        found: dict[str, int] = {}
+        for table in TABLES:
+            [[rows]] = self._connection.execute(count.format(sql.Identifier(table))).fetchall()
+            found[table] = rows
+        return found

@@ -20,7 +20,7 @@ SELECT e.user_id, e.execution_id, e.client_order_id, e.operator_id, e.signed_tim
         e.claimed_at + make_interval(secs => e.window_ms / 1000.0 + %(margin_seconds)s) AS overdue,
     e.status <> 'SUBMITTING' AND (
         e.cancel_requested_at IS NOT NULL
-        OR e.cancel_due_at <= clock_timestamp()
+        OR coalesce(e.cancel_due_at <= clock_timestamp(), false)
         OR EXISTS (
             SELECT FROM trading_state s WHERE s.cancel_open_orders AND (
                 s.scope = 'GLOBAL' OR (s.scope = 'MARKET' AND s.subject = e.market)

@@ -75,6 +75,10 @@ class Recorder:
         self.statements.append(statement)
         return []
 
+    async def read(self, statement: Statement, **_: object) -> list[list[dict[str, object]]]:
+        self.statements.append(statement)
+        return [[]]
+
 
 def lists() -> Iterator[tuple[str, str, Parameters]]:
     """The lists as `store.reading` builds them: first page and later ones."""

@@ -105,10 +105,10 @@ MUTANTS: Final = (
         "tests/trade_service/store/test_claim.py::test_g1_no_acknowledged_commit_gives_no_right_to_send",
     ),
     Mutant(
-        "commit-tag",
-        "the look at COMMIT's own answer, which may be ROLLBACK",
+        "commit-answer",
+        "the look at COMMIT's own answer, which may be ROLLBACK or carry a warning",
         (Edit("kernel/db.py", 'if tag != "COMMIT" or "WARNING" in warnings:', 'if tag == "":'),),
-        "tests/kernel/test_db.py::test_a_commit_that_answers_rollback_is_no_commit",
+        "tests/kernel/test_db.py::test_a_commit_without_a_transaction_is_no_commit",
     ),
     Mutant(
         "send-twice",

@@ -9,7 +9,7 @@ from uuid import uuid4
 import grpc
 import grpc.aio
 from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # the package has no stubs
 
 from protos.trade.v1 import trade_pb2 as pb
 from protos.trade.v1.trade_pb2_grpc import AdminServiceStub, TradeServiceStub

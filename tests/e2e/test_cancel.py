@@ -15,7 +15,7 @@ AMOUNT = "0.5"
 MARKET, PRICE = "BCH-EUR", "300"
 
 
-async def test_a_resting_order_that_is_cancelled_ends_canceled(stage: Stage):
+async def test_a_resting_order_that_is_cancelled_ends_canceled(stage: Stage) -> None:
     user = stage.user()
     async with stage.caller() as caller:
         placed = await caller.place(user, bid("ETH-EUR", "0.01", "1000"))
@@ -30,7 +30,7 @@ async def test_a_resting_order_that_is_cancelled_ends_canceled(stage: Stage):
         assert caller.failure(refused.value).reason == "EXECUTION_FINAL"
 
 
-async def test_a_cancel_racing_a_fill_leaves_the_row_as_the_ledger_says(stage: Stage):
+async def test_a_cancel_racing_a_fill_leaves_the_row_as_the_ledger_says(stage: Stage) -> None:
     market = {"market": MARKET, "bids": [["100", "1000"]], "asks": [["500", "1000"]]}
     stage.simulator.admin("POST", "book", **market)
     users = []
@@ -65,7 +65,7 @@ async def settled_as_the_ledger_says(stage: Stage, user: str, proposal_id: str) 
     return str(row["status"])
 
 
-async def test_an_order_with_a_time_to_cancel_is_cancelled_when_it_comes(stage: Stage):
+async def test_an_order_with_a_time_to_cancel_is_cancelled_when_it_comes(stage: Stage) -> None:
     user = stage.user()
     async with stage.caller() as caller:
         proposal = await caller.submit(user, bid("SOL-EUR", "0.5", "50"), cancel_after=1)
@@ -75,7 +75,7 @@ async def test_an_order_with_a_time_to_cancel_is_cancelled_when_it_comes(stage: 
     assert row["settled_at"] > row["cancel_due_at"]
 
 
-async def test_what_never_traded_cannot_be_cancelled(stage: Stage):
+async def test_what_never_traded_cannot_be_cancelled(stage: Stage) -> None:
     async with stage.caller() as caller:
         proposal = await caller.submit(stage.user(), buy())
         with pytest.raises(grpc.aio.AioRpcError) as refused:

@@ -30,7 +30,7 @@ async def _left_active(stage: Stage) -> AsyncIterator[None]:
 
 
 @pytest.mark.timeout(90)
-async def test_the_kill_switch_commits_within_100_ms_under_load_and_nothing_is_claimed_after_it(stage: Stage):
+async def test_the_kill_switch_commits_within_100_ms_under_load_and_nothing_is_claimed_after_it(stage: Stage) -> None:
     took: list[float] = []
     halted: list[tuple[datetime, datetime]] = []
     async with stage.caller() as caller:
@@ -56,7 +56,7 @@ async def test_the_kill_switch_commits_within_100_ms_under_load_and_nothing_is_c
     assert [moment for moment in claimed if moment > halted[-1][1]], "the load went on after the last halt"
 
 
-async def test_under_halted_an_order_is_denied_and_a_cancel_passes(stage: Stage):
+async def test_under_halted_an_order_is_denied_and_a_cancel_passes(stage: Stage) -> None:
     user = stage.user()
     async with stage.caller() as caller:
         placed = await caller.place(user, bid("ETH-EUR", "0.01", "1000"))
@@ -69,7 +69,7 @@ async def test_under_halted_an_order_is_denied_and_a_cancel_passes(stage: Stage)
 
 
 @pytest.mark.parametrize("expected", [0, -1], ids=["without", "older"])
-async def test_loosening_needs_the_generation_it_replaces(stage: Stage, expected: int):
+async def test_loosening_needs_the_generation_it_replaces(stage: Stage, expected: int) -> None:
     async with stage.caller() as caller:
         switch = await set_state(caller, HALTED)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -82,12 +82,11 @@ async def test_loosening_needs_the_generation_it_replaces(stage: Stage, expected
         assert (await set_state(caller, ACTIVE, switch.generation)).state == ACTIVE
 
 
-async def test_cancel_open_orders_cancels_what_is_open_while_it_stands(stage: Stage):
+async def test_cancel_open_orders_cancels_what_is_open_while_it_stands(stage: Stage) -> None:
     user = stage.user()
     async with stage.caller() as caller:
         placed = [await caller.place(user, bid("LTC-EUR", "0.2", price)) for price in ("40", "41")]
-        scope = {"scope": pb.TRADING_SCOPE_USER, "subject": user}
-        await set_state(caller, REDUCE_ONLY, cancel_open_orders=True, **scope)
+        await set_state(caller, REDUCE_ONLY, user=user, cancel_open_orders=True)
     for each in placed:
         row = await stage.truth.becomes(user, each.proposal.proposal_id, "CANCELED")
         assert stage.simulator.orders(str(row["client_order_id"]))[0]["status"].startswith("cancel")
@@ -101,11 +100,23 @@ def committed_at(stage: Stage) -> datetime:
 
 
 async def set_state(
-    caller: Caller, state: pb.TradingState, expected: int = 0, replica: int = 0, **more: object
+    caller: Caller,
+    state: pb.TradingState.ValueType,
+    expected: int = 0,
+    replica: int = 0,
+    *,
+    user: str = "",
+    cancel_open_orders: bool = False,
 ) -> pb.TradingSwitch:
-    """Set the global switch, unless another is named."""
-    scope = {"scope": pb.TRADING_SCOPE_GLOBAL, **more}
-    request = pb.SetTradingStateRequest(state=state, reason="a test", expected_generation=expected, **scope)
+    """Set the global switch, or a user's."""
+    request = pb.SetTradingStateRequest(
+        state=state,
+        reason="a test",
+        expected_generation=expected,
+        scope=pb.TRADING_SCOPE_USER if user else pb.TRADING_SCOPE_GLOBAL,
+        subject=user,
+        cancel_open_orders=cancel_open_orders,
+    )
     return (await caller.admin[replica].SetTradingState(request, timeout=CALL_SECONDS)).switch
 
 

@@ -9,7 +9,7 @@ from tests.e2e.stage import Stage
 CALLS = 400
 
 
-async def test_g1_four_hundred_concurrent_calls_over_two_replicas_trade_once(stage: Stage):
+async def test_g1_four_hundred_concurrent_calls_over_two_replicas_trade_once(stage: Stage) -> None:
     user = stage.user()
     async with stage.caller() as caller:
         proposal = await caller.submit(user, buy())
@@ -27,7 +27,7 @@ async def test_g1_four_hundred_concurrent_calls_over_two_replicas_trade_once(sta
     assert row["status"] == "FILLED"
 
 
-async def test_a_repeat_after_both_replicas_restarted_answers_the_same_execution(stage: Stage):
+async def test_a_repeat_after_both_replicas_restarted_answers_the_same_execution(stage: Stage) -> None:
     user = stage.user()
     async with stage.caller() as caller:
         proposal = await caller.submit(user, buy())

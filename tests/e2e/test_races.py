@@ -38,7 +38,7 @@ async def rounds(count: int, one: Callable[[int], Awaitable[T]]) -> list[T]:
 
 
 @pytest.mark.timeout(240)
-async def test_g5_sixteen_proposals_racing_a_cap_of_two_make_two_orders(stage: Stage):
+async def test_g5_sixteen_proposals_racing_a_cap_of_two_make_two_orders(stage: Stage) -> None:
     async with stage.caller() as caller:
 
         async def race(number: int) -> tuple[str, int]:
@@ -57,7 +57,7 @@ async def test_g5_sixteen_proposals_racing_a_cap_of_two_make_two_orders(stage: S
 
 
 @pytest.mark.timeout(120)
-async def test_a_decline_racing_an_execute_leaves_exactly_one_winner(stage: Stage):
+async def test_a_decline_racing_an_execute_leaves_exactly_one_winner(stage: Stage) -> None:
     chance = random.Random(7)
     async with stage.caller() as caller:
 

@@ -135,7 +135,8 @@ def told_by(order: Row) -> str:
 
 
 def _events(seen: Snapshot) -> Iterator[str]:
-    by_user, last = defaultdict(list), {}
+    by_user: defaultdict[str, list[int]] = defaultdict(list)
+    last: dict[Any, str] = {}
     for event in seen.events:
         by_user[event["user_id"]].append(event["number"])
     for user in seen.users:

@@ -49,7 +49,7 @@ class Outcome:
     """What was seen of a case."""
 
     user: str
-    answered: pb.PlaceOrderResponse
+    answered: pb.ExecuteProposalResponse
     row: Mapping[str, Any]
     events: list[str]
     posts: int

@@ -121,7 +121,7 @@ class Transaction:
                 cursors = [await self._connection.execute(item.sql, item.parameters or None) for item in last]
                 await self._connection.execute(LIFT_TIMEOUTS)
                 cursor = await self._connection.execute("COMMIT")
-            rows = [await each.fetchall() if each.description else [] for each in cursors]
+            rows = [await _rows(each) for each in cursors]
             tag = cursor.statusmessage
         except psycopg.errors.IntegrityError as error:
             raise ConstraintError(error.diag.constraint_name or type(error).__name__) from error
@@ -225,7 +225,12 @@ def built(query: Executable) -> Statement:
 async def _batch(connection: psycopg.AsyncConnection[Row], statements: Sequence[Statement]) -> list[list[Row]]:
     async with connection.pipeline():
         cursors = [await connection.execute(item.sql, item.parameters or None) for item in statements]
-    return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+    return [await _rows(cursor) for cursor in cursors]
+
+
+async def _rows(cursor: psycopg.AsyncCursor[Row]) -> list[Row]:
+    # Not asked of `description`, which builds an object for every column.
+    return await cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
 
 
 async def _abandon(connection: psycopg.AsyncConnection[Row]) -> None:

@@ -82,8 +82,7 @@ class AdminRows:
         async with self._database.transaction() as transaction:
             current = await transaction.run_one(Statement(LOCK_SWITCH, key))
             permit(_switch_of(current[0]) if current else None)
-            changed = await transaction.run_one(Statement(SET_SWITCH, values))
-            await transaction.commit()
+            (changed,) = await transaction.commit(Statement(SET_SWITCH, values))
             return _switch_of(changed[0])
 
     async def policies_in_force(self, generation: int | None = None) -> PolicyGeneration | None:

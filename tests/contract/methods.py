@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
-from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -17,14 +17,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from protos.market.v1 import market_pb2
 from protos.trade.v1 import trade_pb2 as pb
 from tests.contract.refusal import Refusal, read
-from tests.contract.wishes import new_id
+from tests.contract.wishes import buy, new_id, rest
 
 USER: Final = "mallory"
 MARKET: Final = "QQQ-EUR"
 TIMEOUT_SECONDS: Final = 10.0
-_LEVEL: Final = {"market": MARKET, "side": pb.SIDE_BUY}
-LIMIT: Final = pb.OrderTerms(**_LEVEL, order_type=pb.ORDER_TYPE_LIMIT, amount="0.5", price="100")
-BUY: Final = pb.OrderTerms(**_LEVEL, order_type=pb.ORDER_TYPE_MARKET, quote_amount="50")
+BUY: Final = buy("50", MARKET)
+LIMIT: Final = rest("100", "0.5", MARKET)
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Method:
     def answer(self, raw: bytes) -> Any:  # noqa: ANN401 - a message of a type known at run time
         return GetMessageClass(self.descriptor.output_type).FromString(raw)
 
-    def good(self) -> Message:
+    def good(self) -> Any:  # noqa: ANN401 - a message of a type known at run time
         """Return a request that obeys every rule of the .proto, with ids nobody has used."""
         names = self.descriptor.input_type.fields_by_name
         plain = {name: value for name, value in _good(self.name).items() if name in names}
@@ -92,15 +91,15 @@ METHODS: Final = [
 BY_NAME: Final = {method.name: method for method in METHODS}
 
 
-def fields(message: Message, kind: int, prefix: str = "") -> Iterator[tuple[str, FieldDescriptor]]:
-    """Yield path and descriptor of every field of a kind, also inside messages; lists by their first item."""
+def fields(message: Message, kind: int, prefix: str = "") -> Iterator[str]:
+    """Yield the path of every field of a kind, also inside messages; lists by their first item."""
     for field in message.DESCRIPTOR.fields:
         path = f"{prefix}{field.name}"
         if field.type == kind:
-            yield path + ("[0]" if field.is_repeated else ""), field
+            yield path + ("[0]" if field.is_repeated else "")
         elif field.message_type is not None and not field.message_type.full_name.startswith("google.protobuf."):
-            inner = GetMessageClass(field.message_type)()
-            yield from fields(inner, kind, path + ("[0]." if field.is_repeated else "."))
+            inner: Any = field.message_type
+            yield from fields(GetMessageClass(inner)(), kind, path + ("[0]." if field.is_repeated else "."))
 
 
 def put(message: Any, path: str, value: object) -> None:  # noqa: ANN401 - containers of many types

@@ -11,7 +11,6 @@ TABLES = (
     "trade_proposals",
     "decisions",
     "trade_executions",
-    "execution_events",
     "gpt_usage_log",
     "trading_state",
     "policy_sets",

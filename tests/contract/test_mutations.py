@@ -43,10 +43,9 @@ def _switched_back(watch: Watch, admin: AdminServiceStub) -> Iterator[None]:
     """Set the kill switch back, should chance have found it."""
     yield
     for each in admin.GetTradingState(pb.GetTradingStateRequest()).switches:
-        wish = {"scope": each.scope, "subject": each.subject, "reason": "fuzzed"}
-        admin.SetTradingState(
-            pb.SetTradingStateRequest(state=pb.TRADING_STATE_ACTIVE, expected_generation=each.generation, **wish)
-        )
+        active = pb.SetTradingStateRequest(state=pb.TRADING_STATE_ACTIVE, reason="fuzzed")
+        active.scope, active.subject, active.expected_generation = each.scope, each.subject, each.generation
+        admin.SetTradingState(active)
 
 
 class Seen:
@@ -142,7 +141,7 @@ def truncate(raw: bytes, chance: Random) -> bytes:
 
 
 def splice(raw: bytes, chance: Random) -> bytes:
-    other = chance.choice(METHODS).good().SerializeToString()
+    other: bytes = chance.choice(METHODS).good().SerializeToString()
     return raw[: chance.randint(0, len(raw))] + other[chance.randint(0, len(other)) :]
 
 

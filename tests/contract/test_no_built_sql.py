@@ -25,42 +25,41 @@ def calls(tree: ast.AST) -> Iterator[ast.Call]:
             yield node
 
 
-def written(node: ast.expr, constants: dict[str, ast.expr], parameters: set[str], depth: int = 8) -> bool:
-    """Say whether an expression is made of string literals only, through constants of the module if need be."""
-    if depth == 0:
-        return False
+def written(node: ast.expr, known: set[str]) -> bool:
+    """Say whether an expression is made of string literals and of names that stand for written text."""
     match node:
         case ast.Constant(value=str()):
             return True
         case ast.Name(id=name):
-            return name in parameters or (
-                name in constants and written(constants[name], constants, parameters, depth - 1)
-            )
-        case ast.Attribute(attr=name):
-            return name.isupper()  # a constant of another module, judged there
-        case ast.BinOp(op=ast.Add(), left=left, right=right):
-            return all(written(side, constants, parameters, depth - 1) for side in (left, right))
+            return name in known
+        case ast.BinOp(op=ast.Add(), left=left, right=right) | ast.IfExp(body=left, orelse=right):
+            return written(left, known) and written(right, known)
         case ast.JoinedStr(values=values):
-            return all(
-                written(each.value if isinstance(each, ast.FormattedValue) else each, constants, parameters, depth - 1)
-                for each in values
-            )
-        case ast.IfExp(body=body, orelse=other):
-            return all(written(side, constants, parameters, depth - 1) for side in (body, other))
-    return False
+            return all(written(each.value if isinstance(each, ast.FormattedValue) else each, known) for each in values)
+        case _:
+            return False
 
 
-def module_constants(tree: ast.Module) -> dict[str, ast.expr]:
-    """Return what is assigned at the top of a module, under names that say so."""
-    found: dict[str, ast.expr] = {}
-    for node in tree.body:
-        targets = (
-            [node.target] if isinstance(node, ast.AnnAssign) else node.targets if isinstance(node, ast.Assign) else []
-        )
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id.isupper() and getattr(node, "value", None) is not None:
-                found[target.id] = node.value  # type: ignore[union-attr,assignment]  # both kinds of assignment have one
-    return found
+def constants(tree: ast.Module) -> dict[str, ast.expr]:
+    """Return the module's constants that are typed as written text."""
+    return {
+        node.target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None
+        if "LiteralString" in ast.unparse(node.annotation)
+        or (isinstance(node.value, ast.Constant) and isinstance(node.value.value, str))
+    }
+
+
+def imported_constants(tree: ast.Module) -> set[str]:
+    """Return constants of other files of ours, judged there."""
+    return {
+        alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("trade_service.store", "kernel"))
+        for alias in node.names
+        if alias.name.isupper()
+    }
 
 
 def literal_parameters(tree: ast.AST) -> set[str]:
@@ -83,12 +82,11 @@ def flaws(source: str, name: str) -> list[str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for inner in ast.walk(node)
     }
-    constants, parameters = module_constants(tree), literal_parameters(tree)
-    return [
-        f"{name}:{call.lineno}: {ast.unparse(call.args[0])}"
-        for call in calls(tree)
-        if functions.get(call) not in BUILT_BY_THE_LIBRARY and not written(call.args[0], constants, parameters)
-    ]
+    own = constants(tree)
+    known = {*own, *imported_constants(tree), *literal_parameters(tree)}
+    texts = [(call.lineno, call.args[0]) for call in calls(tree) if functions.get(call) not in BUILT_BY_THE_LIBRARY]
+    texts += [(value.lineno, value) for value in own.values()]
+    return [f"{name}:{line}: {ast.unparse(text)}" for line, text in texts if not written(text, known)]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

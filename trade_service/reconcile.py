@@ -37,10 +37,14 @@ LAPSED: Final = Outcome(ReservationStatus.LAPSED, "", 0, 0, None, "")
 
 @dataclass(slots=True)
 class _Patience:
-    """When to ask again about one execution, and how long to wait after that; a wish to cancel begins anew."""
+    """When to ask again about one execution, and how long to wait after that; a wish to cancel begins anew.
+
+    `answered`: the exchange has answered about it at least once.
+    """
 
     cancel: bool
     next_at: float
+    answered: bool = False
     pause_seconds: float = FIRST_PAUSE_SECONDS
 
 
@@ -101,12 +105,13 @@ class Reconcile:
             await self._executions.settle(target.user_id, target.execution_id, NO_ANSWER)
         patience = self._patience.get(target.execution_id)
         if patience is None or due.cancel is not patience.cancel:
-            patience = self._patience[target.execution_id] = _Patience(due.cancel, self._monotonic())
-        if self._monotonic() < patience.next_at:
-            return due.status is ExecutionStatus.SUBMITTED
-        patience.next_at = self._monotonic() + patience.pause_seconds
-        patience.pause_seconds = min(patience.pause_seconds * 2, PAUSE_MAX_SECONDS)
-        return await self._ask(due) or due.status is ExecutionStatus.SUBMITTED
+            answered = patience is not None and patience.answered
+            patience = self._patience[target.execution_id] = _Patience(due.cancel, self._monotonic(), answered)
+        if self._monotonic() >= patience.next_at:
+            patience.next_at = self._monotonic() + patience.pause_seconds
+            patience.pause_seconds = min(patience.pause_seconds * 2, PAUSE_MAX_SECONDS)
+            patience.answered = await self._ask(due) or patience.answered
+        return patience.answered or due.status is ExecutionStatus.SUBMITTED
 
     async def _ask(self, due: Due) -> bool:
         target = due.target

@@ -1,0 +1,154 @@
+"""Reconciliation with parties written by hand: whom it asks about, when, and when claims may begin."""
+
+from uuid import UUID
+
+import pytest
+
+from policy.model import ExecutionStatus
+from tests.policy import given as rules
+from tests.trade_service import fakes, given
+from trade_service.execution import Target
+from trade_service.ports import Due, LookUp
+from trade_service.readiness import Readiness
+from trade_service.reconcile import FIRST_PAUSE_SECONDS, LAPSED, NO_ANSWER, PAUSE_MAX_SECONDS, Reconcile
+
+S = ExecutionStatus
+FOUND = given.settlement(S.FILLED, given.order(given.fill()), event="FOUND")
+NOWHERE = LookUp(answered=True, settlement=None)
+SILENT = LookUp(answered=False, settlement=None)
+
+
+def due(number: int, status: S, *, overdue: bool = False, cancel: bool = False) -> Due:
+    target = Target("alice", UUID(int=number), UUID(int=100 + number), 7, given.SIGNED_MS, rules.limit())
+    return Due(target, status, overdue=overdue, cancel=cancel)
+
+
+class Stage:
+    """A Reconcile between parties of a test's own, and its clock."""
+
+    def __init__(self, *work: Due) -> None:
+        self.now = 1000.0
+        self.sweep, self.executions = fakes.Sweep(work), fakes.Executions()
+        self.proposals, self.budget = fakes.Proposals([None]), fakes.Budget()
+        self.exchange, self.readiness = fakes.Exchange(), Readiness()
+        self.reconcile = Reconcile(
+            self.sweep,
+            self.executions,
+            self.proposals,
+            self.budget,  # type: ignore[arg-type]  # only what reconciliation asks
+            self.exchange,
+            self.readiness,
+            lambda: self.now,
+        )
+
+    async def round(self, seconds: float = 0.0) -> list[int]:
+        """Run a round that much later; returns whom it asked about."""
+        self.now += seconds
+        self.exchange.looked_up.clear()
+        await self.reconcile.round()
+        return [each.execution_id.int for each in self.exchange.looked_up]
+
+
+async def test_with_nothing_to_look_for_claims_may_begin_after_one_round() -> None:
+    stage = Stage()
+    assert not stage.readiness.reconciled
+    await stage.round()
+    assert stage.readiness.reconciled
+
+
+async def test_a_sender_still_at_work_is_left_alone() -> None:
+    stage = Stage(due(1, S.SUBMITTING))
+    assert await stage.round() == []
+    assert stage.executions.settled == []
+    assert stage.readiness.reconciled
+
+
+async def test_a_send_nobody_settled_becomes_unknown_and_is_asked_about() -> None:
+    stage = Stage(due(1, S.SUBMITTING, overdue=True))
+    assert await stage.round() == [1]
+    assert stage.executions.settled == [(UUID(int=1), NO_ANSWER)]
+    assert (NO_ANSWER.status, NO_ANSWER.from_statuses) == (S.UNKNOWN, given.SENDER)
+
+
+async def test_what_the_exchange_shows_is_settled() -> None:
+    stage = Stage(due(1, S.UNKNOWN))
+    stage.exchange.found = lambda _: LookUp(answered=True, settlement=FOUND)
+    await stage.round()
+    assert stage.executions.settled == [(UUID(int=1), FOUND)]
+
+
+async def test_not_there_changes_nothing_and_is_asked_again_ever_more_seldom() -> None:
+    stage = Stage(due(1, S.UNKNOWN))
+    assert await stage.round() == [1]
+    pause, asked_at = FIRST_PAUSE_SECONDS, [stage.now]
+    for _ in range(10):
+        assert await stage.round(pause - 0.01) == []
+        assert await stage.round(0.02) == [1]
+        asked_at.append(stage.now)
+        pause = min(pause * 2, PAUSE_MAX_SECONDS)
+    assert pause == PAUSE_MAX_SECONDS
+    assert stage.executions.settled == []
+
+
+async def test_claims_wait_until_the_exchange_has_answered_about_every_unresolved_row() -> None:
+    stage = Stage(due(1, S.UNKNOWN), due(2, S.UNKNOWN))
+    stage.exchange.found = lambda target: SILENT if target.execution_id.int == 2 else NOWHERE
+    await stage.round()
+    assert not stage.readiness.reconciled
+    stage.exchange.found = lambda _: NOWHERE
+    await stage.round(FIRST_PAUSE_SECONDS)
+    assert stage.readiness.reconciled
+
+
+async def test_answers_at_different_moments_count_together() -> None:
+    """A row that became unknown later keeps another rhythm: the two are never asked about in one round."""
+    stage = Stage(due(1, S.UNKNOWN))
+    stage.exchange.found = lambda _: SILENT
+    await stage.round()
+    await stage.round(0.3)
+    stage.sweep.due_now = (due(1, S.UNKNOWN), due(2, S.UNKNOWN))
+    assert await stage.round() == [2]
+    stage.exchange.found = lambda _: NOWHERE
+    assert await stage.round(0.2) == [1]
+    assert not stage.readiness.reconciled
+    assert await stage.round(0.3) == [2]
+    assert stage.readiness.reconciled
+
+
+async def test_a_resting_order_keeps_nobody_from_claiming() -> None:
+    stage = Stage(due(1, S.SUBMITTED))
+    stage.exchange.found = lambda _: SILENT
+    assert await stage.round() == [1]
+    assert stage.readiness.reconciled
+
+
+@pytest.mark.parametrize("status", [S.UNKNOWN, S.SUBMITTED])
+async def test_a_wished_cancel_is_repeated_and_the_order_read_after_it(status: S) -> None:
+    stage = Stage(due(1, status, cancel=True))
+    for seconds in (0.0, FIRST_PAUSE_SECONDS):
+        assert await stage.round(seconds) == [1]
+    assert [each.execution_id.int for each in stage.exchange.cancelled] == [1, 1]
+
+
+async def test_reconciliation_never_sends() -> None:
+    stage = Stage(*(due(number, status, overdue=True, cancel=True) for number, status in enumerate(S)))
+    await stage.round()
+    assert stage.exchange.created == []
+    assert stage.exchange.permits == []
+
+
+async def test_what_lapsed_or_expired_is_said_so() -> None:
+    stage = Stage()
+    stage.sweep.lapsed_now = (("alice", UUID(int=5)),)
+    stage.sweep.expired_now = (("bob", UUID(int=6)),)
+    await stage.round()
+    assert stage.budget.settled == [(UUID(int=5), LAPSED)]
+    assert stage.proposals.expired == [("bob", UUID(int=6))]
+
+
+async def test_it_forgets_what_is_no_longer_due() -> None:
+    stage = Stage(due(1, S.UNKNOWN))
+    await stage.round()
+    stage.sweep.due_now = ()
+    await stage.round()
+    assert stage.reconcile._patience == {}

@@ -30,7 +30,6 @@ STEPS: Final[Sequence[tuple[str, int]]] = (
     ("settle", 2),
     ("settle: connection", 3),
     ("settle: batch 1", 3),
-    ("settle: batch 2", 3),
     ("settle: commit", 3),
     ("decision message", 1),
     ("execution message", 1),
@@ -70,7 +69,9 @@ def require_same_statements(found: Breakdown) -> None:
     """
     counted = {name: found.statements[name] for name in STATEMENTS}
     if counted != STATEMENTS:
-        raise RuntimeError(f"the service runs {counted} statements, the floor {STATEMENTS}: adapt benchmarks/by_hand.py")
+        raise RuntimeError(
+            f"the service runs {counted} statements, the floor {STATEMENTS}: adapt benchmarks/by_hand.py"
+        )
 
 
 def tables(found: Sequence[Breakdown]) -> list[str]:

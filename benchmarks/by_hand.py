@@ -43,7 +43,8 @@ LOCK: Final = "SELECT user_id FROM users WHERE user_id = %(user_id)s FOR UPDATE"
 CLOCK: Final = "SELECT clock_timestamp()"
 VIEW: Final = """
 SELECT p.*, e.execution_id,
-    (SELECT count(*) FROM executions h WHERE h.user_id = p.user_id AND h.claimed_at > clock_timestamp() - interval '1 day')
+    (SELECT count(*) FROM executions h
+        WHERE h.user_id = p.user_id AND h.claimed_at > clock_timestamp() - interval '1 day')
 FROM proposals p LEFT JOIN executions e USING (user_id, proposal_id)
 WHERE p.user_id = %(user_id)s AND p.proposal_id = %(proposal_id)s
 """

@@ -11,7 +11,6 @@ docs/performance.md explains the columns. Every answer is checked, and at the en
 """
 
 import argparse
-import asyncio
 import os
 import sys
 import tempfile
@@ -42,6 +41,7 @@ from protos.trade.v1.trade_pb2_grpc import TradeServiceStub
 RESULTS: Final = Path(__file__).parent / "results"
 CANDIDATES: Final = ("interlock", "floor", "batched", "dbos")
 EXCHANGE: Final = "exchange"
+AIMS: Final = "aims: interlock over floor 0.7, over dbos 4; one in flight at most 8 ms over the exchange's own answer"
 WARM_UP: Final = 64
 WARM_UP_IN_FLIGHT: Final = 8
 SUBMIT_IN_FLIGHT: Final = 16
@@ -125,9 +125,7 @@ def _executing(stub: Any) -> Call:  # noqa: ANN401 - the generated stub is gener
 
 
 def _submitting(stub: Any) -> Prepare:  # noqa: ANN401
-    terms = pb.OrderTerms(
-        market=MARKET, side=pb.SIDE_BUY, order_type=pb.ORDER_TYPE_MARKET, quote_amount=QUOTE_AMOUNT
-    )
+    terms = pb.OrderTerms(market=MARKET, side=pb.SIDE_BUY, order_type=pb.ORDER_TYPE_MARKET, quote_amount=QUOTE_AMOUNT)
 
     async def submit(item: tuple[str, str]) -> None:
         request = pb.SubmitProposalRequest(
@@ -214,12 +212,15 @@ async def run(stage: Stage, arguments: argparse.Namespace) -> None:
     breakdown.require_same_statements(profiles[0])
     executions = require_one_post_each(stage)
     RESULTS.mkdir(exist_ok=True)
+    print(AIMS)
     path = RESULTS / f"execute-{time.strftime('%Y%m%d-%H%M%S')}.json"
     about = {"load_average": os.getloadavg(), "cpus": os.cpu_count(), "executions": executions}
     path.write_bytes(orjson.dumps({**about, "samples": samples, "profiles": profiles}, option=orjson.OPT_INDENT_2))
     for text in (*tables.all_of(samples), *breakdown.tables(profiles)):
         print(f"\n{text}")
-    print(f"\n{executions} executions, in the ledger exactly one POST and one order each; load {os.getloadavg()[0]:.1f}")
+    print(
+        f"\n{executions} executions, in the ledger exactly one POST and one order each; load {os.getloadavg()[0]:.1f}"
+    )
     print(f"samples: {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
 
 
@@ -245,9 +246,11 @@ def read_arguments(words: Sequence[str]) -> argparse.Namespace:
 def main() -> None:
     """Start everything, measure, stop everything."""
     arguments = read_arguments(sys.argv[1:])
-    with tempfile.TemporaryDirectory(prefix="interlock-bench-") as folder:
-        with staged(Path(folder), lambda line: _say(f"{line}\n")) as stage:
-            uvloop.run(run(stage, arguments))
+    with (
+        tempfile.TemporaryDirectory(prefix="interlock-bench-") as folder,
+        staged(Path(folder), lambda line: _say(f"{line}\n")) as stage,
+    ):
+        uvloop.run(run(stage, arguments))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The parts of the job that are no database: quote, order, POST, answer; what the floor and DBOS do around the claim."""
+"""The parts of the job that are no database: quote, order, POST, answer. The floor and DBOS run them."""
 
 import os
 import time
@@ -120,9 +120,9 @@ async def open_job() -> AsyncIterator[Job]:
         kwargs={"autocommit": True, "prepare_threshold": 0},
     )
     credentials = Credentials(Secret(os.environ["BENCH_KEY"]), Secret(os.environ["BENCH_SECRET"]))
-    async with open_client(os.environ["BENCH_EXCHANGE"], TRADE_ENDPOINTS) as http, pool:
-        async with open_channel(os.environ["BENCH_MARKET"]) as channel:
-            yield Job(MarketServiceStub(channel), TradeClient(http, credentials), pool)
+    client = open_client(os.environ["BENCH_EXCHANGE"], TRADE_ENDPOINTS)
+    async with client as http, open_channel(os.environ["BENCH_MARKET"]) as channel, pool:
+        yield Job(MarketServiceStub(channel), TradeClient(http, credentials), pool)
 
 
 def _outcome(order: Order) -> Values:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+import grpc
 import grpc.aio
 import orjson
 import uvloop
@@ -19,21 +20,23 @@ import uvloop
 from benchmarks.by_hand import ByHand
 from benchmarks.job import CONNECTIONS, Job, Values, answer, claim_values, open_job
 from protos.trade.v1 import trade_pb2 as pb
-from protos.trade.v1.trade_pb2_grpc import TradeServiceServicer, add_TradeServiceServicer_to_server
 
 Run = Callable[[str, str], Awaitable[Values]]
 CONCURRENT_RPCS: Final = 256
 
 
-class Trade(TradeServiceServicer):
-    """The one method that is measured."""
+def serving(run: Run) -> grpc.GenericRpcHandler:
+    """Return the one method that is measured."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    async def execute(request: pb.ExecuteProposalRequest, _: object) -> pb.ExecuteProposalResponse:
+        return answer(await run(request.user_id, request.proposal_id))
 
-    async def ExecuteProposal(self, request: pb.ExecuteProposalRequest, _: object) -> pb.ExecuteProposalResponse:  # noqa: N802 - the RPC's name
-        """Run the job and answer."""
-        return answer(await self._run(request.user_id, request.proposal_id))
+    handler = grpc.unary_unary_rpc_method_handler(
+        execute,
+        request_deserializer=pb.ExecuteProposalRequest.FromString,
+        response_serializer=pb.ExecuteProposalResponse.SerializeToString,
+    )
+    return grpc.method_handlers_generic_handler("trade.v1.TradeService", {"ExecuteProposal": handler})
 
 
 def by_hand(job: Job, *, batched: bool) -> Run:
@@ -118,8 +121,7 @@ async def serve(kind: str, ready_file: Path) -> None:
         else:
             run = by_hand(job, batched=kind == "batched")
         server = grpc.aio.server(maximum_concurrent_rpcs=CONCURRENT_RPCS)
-        register: Any = add_TradeServiceServicer_to_server
-        register(Trade(run), server)
+        server.add_generic_rpc_handlers((serving(run),))
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         unfinished = ready_file.with_suffix(".unfinished")

@@ -48,8 +48,8 @@ async def test_no_more_calls_are_in_flight_than_asked_for_and_each_is_timed() ->
 
 def answered(
     *,
-    outcome: pb.DecisionOutcome = pb.DECISION_OUTCOME_ALLOW,
-    status: pb.ExecutionStatus = pb.EXECUTION_STATUS_FILLED,
+    outcome: pb.DecisionOutcome.ValueType = pb.DECISION_OUTCOME_ALLOW,
+    status: pb.ExecutionStatus.ValueType = pb.EXECUTION_STATUS_FILLED,
     user_id: str = ITEM[0],
     replayed: bool = False,
 ) -> pb.ExecuteProposalResponse:

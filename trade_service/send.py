@@ -19,7 +19,7 @@ async def send(authority: SendAuthority, exchange: Exchange, monotonic: Callable
         AuthoritySpentError: the order was sent before.
     """
     order = authority.take()
-    elapsed_ms = int((monotonic() - order.execution.signed_monotonic) * 1000)
+    elapsed_ms = round((monotonic() - order.execution.signed_monotonic) * 1000)
     left_ms = order.execution.window_ms - elapsed_ms
     if left_ms < WINDOW_LEFT_MIN_MS:
         evidence = {"not_sent": "window", "left_ms": left_ms}

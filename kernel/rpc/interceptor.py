@@ -8,6 +8,7 @@ caller's error and a broken answer is ours; bare grpc.aio answers both with the 
 
 import asyncio
 import inspect
+import sys
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from time import perf_counter
@@ -19,7 +20,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 
 from kernel import logs
-from kernel.errors import Failure, Invalid
+from kernel.errors import Exhausted, Failure, Invalid
 from kernel.rpc import actor, call, reasons
 from kernel.rpc.call import Context
 from kernel.rpc.metering import meter_of
@@ -39,11 +40,14 @@ _CODES: Final = {code.value[0]: code for code in StatusCode}
 class Interceptor:
     """What surrounds the methods of one server."""
 
-    def __init__(self, domain: str, rights: Mapping[str, str], deadline_seconds: float) -> None:
-        """Take the service's name for ErrorInfo, and the right that each "/package.Service/Method" needs."""
+    def __init__(self, domain: str, rights: Mapping[str, str], deadline_seconds: float, calls_max: int) -> None:
+        """Take the service's name for ErrorInfo, the right of each "/package.Service/Method", and how many at once."""
         self.domain = domain
         self.rights = rights
         self.deadline_seconds = deadline_seconds
+        self.room = _Room(calls_max)
+        self.lobby = _Room(sys.maxsize)
+        """For methods open to everyone, health and reflection: they are answered also when the room is full."""
 
     def wrap(self, full_method: str, handler: Handler) -> Handler:
         """Return a handler that does everything this module promises around the given one.
@@ -63,15 +67,36 @@ class Interceptor:
         raise TypeError(message)
 
 
+class _Room:
+    """How many calls are served at once. gRPC's own limit answers without details; this one says when to come again."""
+
+    __slots__ = ("_calls_max", "_inside")
+
+    def __init__(self, calls_max: int) -> None:
+        self._calls_max = calls_max
+        self._inside = 0
+
+    def enter(self) -> None:
+        self._inside += 1
+
+    def leave(self) -> None:
+        self._inside -= 1
+
+    def require(self) -> None:
+        if self._inside > self._calls_max:
+            raise Exhausted(reasons.OVERLOADED, f"{self._calls_max} calls are being served; nothing was done")
+
+
 class _Method:
     """What is known about a method before any call: its right, its meter, how its messages are read and written."""
 
-    __slots__ = ("_decode", "_encode", "deadline_seconds", "domain", "meter", "name", "quiet", "right")
+    __slots__ = ("_decode", "_encode", "deadline_seconds", "domain", "meter", "name", "quiet", "right", "room")
 
     def __init__(self, name: str, around: Interceptor, handler: Handler) -> None:
         self.name = name
         self.right = around.rights[name]
         self.quiet = self.right == actor.OPEN
+        self.room = around.lobby if self.quiet else around.room
         self.domain = around.domain
         self.deadline_seconds = around.deadline_seconds
         self.meter = meter_of(name)
@@ -142,12 +167,14 @@ class _Surroundings:
         actor.act_as(self._actor)
         logs.bind_for_task(request_id=self._trailers[call.REQUEST_ID_KEY], method=self._method.name)
         self._context.set_trailing_metadata(tuple(self._trailers.items()))
+        self._method.room.enter()
         return self
 
     def admit(self) -> None:
-        """Pass a caller who has the right that the method needs."""
+        """Pass a caller who has the right that the method needs, while there is room."""
         if not self._actor.may(self._method.right):
             actor.require(self._method.right)
+        self._method.room.require()
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         # Cases: an answer; a failure by kind; our deadline; an abort by the use case (its status stands); a
@@ -178,6 +205,7 @@ class _Surroundings:
     def _close(self, code: StatusCode, answer: Refusal | None = None, error: Exception | None = None) -> None:
         seconds = perf_counter() - self._started
         self._method.meter.end(code, seconds)
+        self._method.room.leave()
         about: dict[str, object] = {
             "code": code.name,
             "ms": round(seconds * 1_000, 3),

@@ -33,6 +33,9 @@ Handlers = Mapping[str, Handler]
 REFLECTION_SERVICES: Final = ("grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection")
 """grpcurl 1.8 speaks v1alpha, newer tools ask for v1 first; the messages are the same on the wire."""
 
+HARD_LIMIT_TIMES: Final = 2
+"""Beyond twice `concurrent_rpcs` gRPC itself refuses, with the same status and no details."""
+
 KERNEL_RIGHTS: Final = {
     f"/{health.SERVICE}/Check": OPEN,
     f"/{health.SERVICE}/Watch": OPEN,
@@ -42,9 +45,10 @@ KERNEL_RIGHTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one server takes on. A call over `concurrent_rpcs` is answered RESOURCE_EXHAUSTED at once.
+    """What one server takes on.
 
-    `concurrent_streams` (per connection) is not lower: a stream over it is refused with UNAVAILABLE, which clients
+    A call over `concurrent_rpcs` is answered RESOURCE_EXHAUSTED at once, reason OVERLOADED, with a retry hint; health
+    and reflection are answered beyond it. `concurrent_streams` (per connection) is not lower: a stream over it is refused with UNAVAILABLE, which clients
     send again by themselves.
     """
 
@@ -84,10 +88,12 @@ class RpcServer:
         self._limits = limits or Limits()
         self._credentials = credentials
         self._rights = {**rights, **KERNEL_RIGHTS}
-        self._interceptor = Interceptor(domain, self._rights, self._limits.deadline_seconds)
+        self._interceptor = Interceptor(
+            domain, self._rights, self._limits.deadline_seconds, self._limits.concurrent_rpcs
+        )
         self._services: dict[str, Handlers] = {}
         self._server = grpc.aio.server(
-            options=_options(self._limits), maximum_concurrent_rpcs=self._limits.concurrent_rpcs
+            options=_options(self._limits), maximum_concurrent_rpcs=self._limits.concurrent_rpcs * HARD_LIMIT_TIMES
         )
 
     def add(self, register: Callable[[Servicer, Any], None], servicer: Servicer) -> None:

@@ -1,6 +1,7 @@
 """What a server takes on, refuses, and how it says goodbye."""
 
 import asyncio
+from collections.abc import Awaitable
 
 import grpc
 import pytest
@@ -9,8 +10,9 @@ from prometheus_client import generate_latest
 
 from kernel.rpc.channel import open_channel
 from kernel.rpc.server import Limits, RpcServer, ServerRefusal
+from kernel.rpc.status import PUSHBACK_KEY
 from kernel.telemetry import REGISTRY
-from tests.kernel.scratch import QUICK, RIGHTS, Context, Generated, Running, Scratch, Servicer, details
+from tests.kernel.scratch import QUICK, RIGHTS, Context, Generated, Running, Scratch, Servicer, details, trailer
 
 Check = health_pb2.HealthCheckRequest
 Serving = health_pb2.HealthCheckResponse
@@ -81,7 +83,9 @@ async def test_metadata_over_the_limit_is_refused(running: Running, scratch: Scr
     assert running.servicer.calls == 0
 
 
-async def test_calls_over_the_limit_are_answered_at_once(scratch: Scratch) -> None:
+async def test_calls_over_the_limit_are_told_at_once_when_to_come_again_and_health_is_answered(
+    scratch: Scratch,
+) -> None:
     servicer, release = Servicer(scratch), asyncio.Event()
 
     async def do(_request: Generated, _context: Context) -> Generated:
@@ -94,14 +98,29 @@ async def test_calls_over_the_limit_are_answered_at_once(scratch: Scratch) -> No
     port = await server.start("127.0.0.1:0")
     channel = open_channel(f"127.0.0.1:{port}")
     stub = scratch.grpc.ScratchServiceStub(channel)
-    calls = [asyncio.ensure_future(stub.Do(scratch.order(), timeout=10).code()) for _ in range(10)]
-    refused, _ = await asyncio.wait(calls, timeout=2)
+    calls = [asyncio.ensure_future(told(stub.Do(scratch.order(), timeout=10))) for _ in range(8)]
+    refused, waiting = await asyncio.wait(calls, timeout=2)
+    health = await health_pb2_grpc.HealthStub(channel).Check(Check(service=""), timeout=5)
     release.set()
-    codes = await asyncio.gather(*calls)
+    served = await asyncio.gather(*waiting)
+    again = await told(stub.Do(scratch.order(), timeout=10))
     await channel.close()
     await server.drain()
-    assert {call.result() for call in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
-    assert codes.count(grpc.StatusCode.OK) == 4
+    assert (served, again) == ([None] * 4, None)
+    assert health.status == Serving.SERVING
+    for error in [call.result() for call in refused]:
+        assert error is not None
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert details(error)["ErrorInfo"].reason == "OVERLOADED"
+        assert details(error)["RetryInfo"].retry_delay.ToMilliseconds() == int(trailer(error, PUSHBACK_KEY))
+
+
+async def told(call: Awaitable[Generated]) -> grpc.aio.AioRpcError | None:
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return error
+    return None
 
 
 async def test_health_names_are_set_by_the_service_and_unknown_ones_not_found(running: Running) -> None:

@@ -48,8 +48,8 @@ class Limits:
     """What one server takes on.
 
     A call over `concurrent_rpcs` is answered RESOURCE_EXHAUSTED at once, reason OVERLOADED, with a retry hint; health
-    and reflection are answered beyond it. `concurrent_streams` (per connection) is not lower: a stream over it is refused with UNAVAILABLE, which clients
-    send again by themselves.
+    and reflection are answered beyond it. `concurrent_streams` (per connection) is not lower: a stream over it is
+    refused with UNAVAILABLE, which clients send again by themselves.
     """
 
     receive_bytes: int = 16 * 1024

@@ -1,6 +1,7 @@
 """The one place from which an order leaves: spends the authority, sends the claimed bytes once, with no lock held."""
 
 from collections.abc import Callable
+from math import ceil
 from typing import Final
 
 from policy.model import ExecutionStatus
@@ -19,7 +20,7 @@ async def send(authority: SendAuthority, exchange: Exchange, monotonic: Callable
         AuthoritySpentError: the order was sent before.
     """
     order = authority.take()
-    elapsed_ms = round((monotonic() - order.execution.signed_monotonic) * 1000)
+    elapsed_ms = ceil((monotonic() - order.execution.signed_monotonic) * 1000)
     left_ms = order.execution.window_ms - elapsed_ms
     if left_ms < WINDOW_LEFT_MIN_MS:
         evidence = {"not_sent": "window", "left_ms": left_ms}

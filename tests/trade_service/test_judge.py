@@ -13,7 +13,7 @@ from policy.policy import MissingReason, PolicyMissing
 from tests.policy import given as rules
 from tests.trade_service import fakes, given
 from trade_service.execution import Judgement
-from trade_service.judge import client_order_id, facts_of, judge
+from trade_service.judge import Gathered, client_order_id, facts_of, judge
 from trade_service.ports import Aged, Expire, Reload
 from trade_service.proposal import ProposalStatus, StoredProposal
 

@@ -4,7 +4,6 @@ Called by the one-machine system and by the tests. Only this server's binaries c
 trusts everybody on the socket and opens parent directories (docs/decisions/0002-embedded-postgres.md).
 """
 
-import ctypes
 import fcntl
 import os
 import secrets
@@ -12,7 +11,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -34,8 +32,6 @@ POLL_SECONDS = 0.02
 PORT_ATTEMPTS_MAX = 3
 """A free port can be taken by somebody else before the server binds it."""
 LOG_TAIL_CHARACTERS = 1_500
-PR_SET_PDEATHSIG = 1
-"""https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html."""
 
 SETTINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -199,7 +195,7 @@ class EmbeddedPostgres:
         log_path = self.folder / "postgres.log"
         with log_path.open("ab") as log:
             log_start = log.tell()
-            self._process = self._account.popen(command, log, before_exec=stop_with_parent)
+            self._process = self._account.popen(command, log)
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
             if self._accepts():
@@ -238,9 +234,3 @@ def running_postmaster(data: Path) -> int | None:
     with suppress(OSError):
         return pid if str(data).encode() in command_line.read_bytes() else None
     return None
-
-
-def stop_with_parent() -> None:
-    """Ask Linux, in the child before exec, for a fast shutdown when the starter ends without stopping its server."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)

@@ -3,7 +3,6 @@
 Called by the simulator and the services of the one-machine system.
 """
 
-import ctypes
 import signal
 import subprocess
 import sys
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from standalone.leash import leashed
+
 ROOT = Path(__file__).resolve().parent.parent
 BARE_ENVIRONMENT: Mapping[str, str] = MappingProxyType({"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"})
 """All that a child inherits: what it may know beyond this is handed to it by name."""
@@ -22,10 +23,6 @@ STOP_TIMEOUT_SECONDS = 30.0
 """A service drains calls for 20 s and settles sends for 10 s; longer than that it is killed."""
 POLL_SECONDS = 0.02
 LOG_TAIL_CHARACTERS = 1_500
-PR_SET_PDEATHSIG = 1
-"""https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html."""
-LIBRARY = ctypes.CDLL(None)
-"""Opened before any fork: the child may only make the one call."""
 
 
 class ProcessStartError(RuntimeError):
@@ -65,14 +62,13 @@ class Process:
         self.program.ready_file.unlink(missing_ok=True)
         with self.program.log.open("ab") as log:
             self._popen = subprocess.Popen(
-                [sys.executable, "-m", *self.program.words],
+                leashed([sys.executable, "-m", *self.program.words], signal.SIGTERM),
                 env={**BARE_ENVIRONMENT, **self.program.environment},
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=end_with_parent,  # noqa: PLW1509  # one system call between fork and exec; it takes no lock
             )
 
     def wait_ready(self) -> str:
@@ -121,9 +117,3 @@ class Process:
         if self._popen:
             self._popen.kill()
             self._popen.wait()
-
-
-def end_with_parent() -> None:
-    """Ask Linux, in the child before exec, for a SIGTERM when the starter ends without stopping it."""
-    if sys.platform == "linux":
-        LIBRARY.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

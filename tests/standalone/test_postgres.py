@@ -153,7 +153,7 @@ def test_an_orphan_is_stopped_before_the_next_start(folder: Path) -> None:
             "-c",
             "unix_socket_directories=",
         ]
-        orphan = account.popen(command, output, before_exec=lambda: None)
+        orphan = account.popen(command, output)
     deadline = time.monotonic() + WAIT_SECONDS
     while running_postmaster(data) is None or b"ready to accept" not in log.read_bytes():
         assert time.monotonic() < deadline, log.read_text()

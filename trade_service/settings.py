@@ -28,6 +28,8 @@ OPERATOR_ID_MAX: Final = 2**63 - 1
 WINDOW_SECONDS_MIN: Final = 2.0
 WINDOW_SECONDS_MAX: Final = 5.0
 REPLICAS_MAX: Final = 64
+CONNECTIONS: Final = 6
+"""Few on purpose: what waits for a connection leaves the event loop free for the kill switch (docs/decisions/0007)."""
 CONNECTIONS_MAX: Final = 60
 
 
@@ -74,7 +76,9 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         secret=env.secret("BITVAVO_TRADE_SECRET", loopback=loopback),
         database_url=env.secret("TRADE_DATABASE_URL", loopback=loopback),
         reconciler_database_url=env.secret("TRADE_RECONCILER_DATABASE_URL", loopback=loopback),
-        database_connections=env.integer("TRADE_DATABASE_CONNECTIONS", low=2, high=CONNECTIONS_MAX, default=16),
+        database_connections=env.integer(
+            "TRADE_DATABASE_CONNECTIONS", low=2, high=CONNECTIONS_MAX, default=CONNECTIONS
+        ),
         operator_id=env.integer("BITVAVO_OPERATOR_ID", low=1, high=OPERATOR_ID_MAX),
         window_ms=round(window * 1000),
         replicas=env.integer("REPLICAS", low=1, high=REPLICAS_MAX, default=1),

@@ -143,7 +143,7 @@ def start_system(folder: Path, server: EmbeddedPostgres, policies: Path, databas
             replicas=REPLICAS,
             simulator_args=("--still", "--points-per-minute", str(POINTS_PER_MINUTE)),
             policy_dir=policies,
-            trade_env={"TRADE_DATABASE_CONNECTIONS": "4", "TRADE_SEND_WINDOW": f"{WINDOW_SECONDS:g}s"},
+            trade_env={"TRADE_SEND_WINDOW": f"{WINDOW_SECONDS:g}s"},
             database=database,
         )
 

@@ -16,27 +16,13 @@ from kernel.ids import new_id
 from policy.model import DecisionOutcome, Terms
 from policy.needs import facts_needed
 from trade_service import reasons
+from trade_service.claiming import Claimed, ClaimResult, Collided, Denied, Exists, Expire, Look, Reload, View
 from trade_service.counters import count_decision, count_settlement
 from trade_service.execution import Execution, Judgement, Settlement, StoredDecision
 from trade_service.gate import UserGate
 from trade_service.judge import Bench, Gathered, closed, judge
 from trade_service.policies import PolicyBook
-from trade_service.ports import (
-    Claimed,
-    ClaimResult,
-    ClaimStore,
-    Collided,
-    Denied,
-    Exchange,
-    ExecutionStore,
-    Exists,
-    Expire,
-    Look,
-    Market,
-    ProposalStore,
-    Reload,
-    View,
-)
+from trade_service.ports import ClaimStore, Exchange, ExecutionStore, Market, ProposalStore
 from trade_service.proposal import EXECUTABLE, ProposalStatus, StoredProposal
 from trade_service.readiness import Readiness
 from trade_service.send import send

@@ -18,8 +18,9 @@ from policy.model import DecisionOutcome, Facts, MarketRules, Quote, Terms
 from policy.policy import Policy, PolicyMissing
 from policy.value import order_value
 from trade_service import reasons
+from trade_service.claiming import Expire, Reload, View
 from trade_service.execution import Judgement, NewExecution
-from trade_service.ports import Aged, Expire, Reload, View
+from trade_service.ports import Aged
 from trade_service.proposal import EXECUTABLE, ProposalStatus, StoredProposal
 
 OWN_PROTOCOL: Final = 1

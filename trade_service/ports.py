@@ -6,7 +6,6 @@ Every method may raise `kernel.errors.Unavailable`; nothing was changed then, un
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -18,84 +17,15 @@ from policy.model import (
     PastExecution,
     Quote,
     Terms,
-    TradingState,
 )
-from trade_service.authority import Order, SendAuthority
-from trade_service.execution import Execution, Judgement, Settlement, StoredDecision, Target
+from trade_service.authority import Order
+from trade_service.claiming import ClaimResult, Judge, Look, View
+from trade_service.execution import Execution, Settlement, StoredDecision, Target
 from trade_service.proposal import Content, ProposalStatus, StoredProposal
 from trade_service.reservation import Outcome, Reservation
 from trade_service.switch import Setting, Switch
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What is known of a proposal without a lock: its execution, and its last decision with that one's age."""
-
-    proposal: StoredProposal
-    execution: Execution | None
-    decision: StoredDecision | None
-    decision_age_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """Everything a claim depends on, read by one statement; `now` is the database clock, read after the lock."""
-
-    now: datetime
-    protocol_min: int
-    protocol_max: int
-    generation: int
-    proposal: StoredProposal
-    trading_states: tuple[TradingState, ...]
-    executions: tuple[PastExecution, ...]
-    history_complete: bool
-    position: Decimal
-    last_decided_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Expire:
-    """A judgement: the proposal's time is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """A judgement: another policy generation is in force than the one at hand; load it and start again."""
-
-    generation: int
-
-
-Judge = Callable[[View], Judgement | Expire | Reload]
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """The execution is ours, and this process alone may send it."""
-
-    authority: SendAuthority
-    decision: StoredDecision
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """The decision is stored; there is no execution."""
-
-    decision: StoredDecision
-
-
-@dataclass(frozen=True, slots=True)
-class Exists:
-    """Someone else's claim came first; nothing was written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Collided:
-    """A row moved although its user's lock was held; nothing was written. Start again."""
-
-
-ClaimResult = Claimed | Denied | Exists | Collided | Expire | Reload
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ async def test_cancel_open_orders_cancels_what_is_open_while_it_stands(stage: St
 
 
 @asynccontextmanager
-async def operator(stage: Stage) -> AsyncIterator[Callable[[str, int, float], Awaitable[dict[str, float]]]]:
+async def operator(stage: Stage) -> AsyncIterator[Callable[[str, int, int], Awaitable[dict[str, float]]]]:
     """Start an operator's process; yields what tells it a state, a replica, and the generation to replace."""
     words = ["-m", "tests.e2e.operator_process", *(each.address for each in stage.system.trade)]
     process = await asyncio.create_subprocess_exec(

@@ -13,8 +13,9 @@ from policy.model import ExecutionStatus, MarketRules, Quote, Terms
 from tests.policy import given as rules
 from tests.trade_service import given
 from trade_service.authority import Order
+from trade_service.claiming import ClaimResult, Judge, Look, View
 from trade_service.execution import Execution, Settlement, StoredDecision, Target
-from trade_service.ports import Aged, ClaimResult, Due, Judge, Look, LookUp, PolicyGeneration, ProposalChange, View
+from trade_service.ports import Aged, Due, LookUp, PolicyGeneration, ProposalChange
 from trade_service.proposal import Content, ProposalStatus, StoredProposal
 
 FILLED = given.settlement(ExecutionStatus.FILLED, given.order(given.fill()))

@@ -15,9 +15,10 @@ from policy.model import Decision, DecisionOutcome, ExecutionStatus, Terms, Verd
 from policy.policy import Policy, PolicyMissing
 from tests.policy import given as rules
 from trade_service.authority import SendAuthority
+from trade_service.claiming import Claimed, ClaimResult, Expire, Judge, Reload, View
 from trade_service.execution import UNRESOLVED, Fill, Judgement, NewExecution, OrderFacts, Settlement
 from trade_service.judge import Bench, Gathered, judge
-from trade_service.ports import Aged, Claimed, ClaimResult, Expire, Judge, Reload, View
+from trade_service.ports import Aged
 from trade_service.proposal import Content, StoredProposal
 from trade_service.store.claim import ClaimRows
 from trade_service.store.proposals import ProposalRows

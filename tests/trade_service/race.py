@@ -14,7 +14,7 @@ from kernel.db import Database, Reasons, Row, Statement, Transaction
 from policy.policy import Policy
 from tests.policy import given as rules
 from tests.trade_service import given
-from trade_service.ports import Claimed, ClaimResult, Denied
+from trade_service.claiming import Claimed, ClaimResult, Denied
 from trade_service.store import claim, user
 
 ROUNDS_VARIABLE = "INTERLOCK_ROUNDS"

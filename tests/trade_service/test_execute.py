@@ -12,20 +12,11 @@ from policy.policy import canonical_json
 from tests.policy import given as rules
 from tests.trade_service import fakes, given
 from trade_service.authority import Order, SendAuthority
+from trade_service.claiming import Claimed, Collided, Denied, Exists, Expire, Look, Reload
 from trade_service.execute import CLAIM_ATTEMPTS_MAX, SETTLE_ATTEMPTS_MAX, Answer, Execute
 from trade_service.execution import NOT_SENT, Judgement
 from trade_service.policies import PolicyBook
-from trade_service.ports import (
-    Claimed,
-    Collided,
-    Denied,
-    Exists,
-    Expire,
-    Look,
-    PolicyGeneration,
-    PolicyRow,
-    Reload,
-)
+from trade_service.ports import PolicyGeneration, PolicyRow
 from trade_service.proposal import ProposalStatus
 from trade_service.readiness import Readiness
 

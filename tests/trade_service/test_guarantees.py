@@ -23,9 +23,9 @@ from tests.policy import given as rules
 from tests.trade_service import given, race
 from tests.trade_service.given import Read
 from trade_service.budget import Budget
+from trade_service.claiming import Claimed, Denied, Judge
 from trade_service.judge import Gathered
 from trade_service.policies import PolicyBook
-from trade_service.ports import Claimed, Denied, Judge
 from trade_service.reload import Reload
 from trade_service.store.admin import AdminRows
 from trade_service.store.budget import BudgetRows

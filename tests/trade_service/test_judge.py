@@ -12,9 +12,10 @@ from policy.model import DecisionOutcome, Side, Terms
 from policy.policy import MissingReason, PolicyMissing
 from tests.policy import given as rules
 from tests.trade_service import fakes, given
+from trade_service.claiming import Expire, Reload
 from trade_service.execution import Judgement
 from trade_service.judge import Gathered, client_order_id, facts_of, judge
-from trade_service.ports import Aged, Expire, Reload
+from trade_service.ports import Aged
 from trade_service.proposal import ProposalStatus, StoredProposal
 
 MS = timedelta(milliseconds=1)

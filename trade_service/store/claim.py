@@ -14,8 +14,8 @@ from kernel.db import ConstraintError, Database, Row, Statement, Transaction
 from policy.model import ExecutionStatus, PastExecution
 from policy.record import facts_to_json, verdicts_to_json
 from trade_service.authority import Order, SendAuthority
+from trade_service.claiming import Claimed, ClaimResult, Collided, Denied, Exists, Expire, Judge, Reload, View
 from trade_service.execution import Judgement, NewExecution, StoredDecision
-from trade_service.ports import Claimed, ClaimResult, Collided, Denied, Exists, Expire, Judge, Reload, View
 from trade_service.proposal import StoredProposal
 from trade_service.store import user
 from trade_service.store.rows import past_execution_of, proposal_of, trading_state_of

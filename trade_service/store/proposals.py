@@ -8,7 +8,8 @@ from uuid import UUID
 import orjson
 
 from kernel.db import Database, Row, Statement
-from trade_service.ports import Look, ProposalChange
+from trade_service.claiming import Look
+from trade_service.ports import ProposalChange
 from trade_service.proposal import Content, ProposalStatus, StoredProposal
 from trade_service.store import user
 from trade_service.store.rows import decision_of, execution_of, fill_of, override_json, proposal_of

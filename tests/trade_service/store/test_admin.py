@@ -14,8 +14,9 @@ from tests.fixtures.database import Database as OwnDatabase
 from tests.policy import given as rules
 from tests.trade_service import given
 from tests.trade_service.given import Read
+from trade_service.claiming import Claimed
 from trade_service.policies import PolicyBook
-from trade_service.ports import Claimed, PolicyRow
+from trade_service.ports import PolicyRow
 from trade_service.reload import Reload
 from trade_service.store.admin import AdminRows
 from trade_service.store.alarms import AlarmRows

@@ -18,8 +18,8 @@ from tests.policy import given as rules
 from tests.trade_service import given
 from tests.trade_service.given import Read
 from trade_service.authority import AuthoritySpentError, SendAuthority
+from trade_service.claiming import Claimed, Collided, Denied, Exists, Expire, Reload, View
 from trade_service.execution import Judgement
-from trade_service.ports import Claimed, Collided, Denied, Exists, Expire, Reload, View
 from trade_service.store.claim import ClaimRows
 
 COUNTS = """

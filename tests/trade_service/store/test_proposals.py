@@ -12,9 +12,10 @@ from policy.model import ExecutionStatus, Override
 from tests.policy import given as rules
 from tests.trade_service import given
 from tests.trade_service.given import Read
+from trade_service.claiming import Claimed, Denied
 from trade_service.execution import Settlement
 from trade_service.policies import PolicyBook
-from trade_service.ports import Claimed, Denied, ProposalChange
+from trade_service.ports import ProposalChange
 from trade_service.proposal import ProposalStatus, StoredProposal
 from trade_service.store.admin import AdminRows
 from trade_service.store.executions import ExecutionRows

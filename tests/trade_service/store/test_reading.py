@@ -11,7 +11,8 @@ from policy.model import DecisionOutcome, ExecutionStatus
 from tests.policy import given as rules
 from tests.trade_service import given
 from tests.trade_service.given import Read
-from trade_service.ports import Claimed, Denied, Page
+from trade_service.claiming import Claimed, Denied
+from trade_service.ports import Page
 from trade_service.proposal import ProposalStatus
 from trade_service.rpc.pages import DEFAULT_PAGE_SIZE, next_token, page_of
 from trade_service.store.reading import ReadingRows

@@ -11,7 +11,7 @@ from tests.fixtures.database import Database as OwnDatabase
 from tests.policy import given as rules
 from tests.trade_service import given
 from tests.trade_service.given import Read
-from trade_service.ports import Reload, View
+from trade_service.claiming import Reload, View
 from trade_service.proposal import StoredProposal
 from trade_service.store.claim import HISTORY_ROWS_MAX, ClaimRows
 

@@ -7,11 +7,12 @@ puts the shared one right again.
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
+from types import MappingProxyType
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -78,10 +79,12 @@ class Stage:
         return f"{kind}-{number}" if kind == "open" else f"{kind}-{number % NAMED[kind]}"
 
     @contextmanager
-    def spare(self, *, database_port: int = 0, exchange_port: int = 0, **variables: str) -> Iterator[Service]:
+    def spare(
+        self, *, database_port: int = 0, exchange_port: int = 0, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> Iterator[Service]:
         """Run one more trade_service that may be hurt, behind proxies if ports are given; not started yet."""
         name = f"spare-{next(self._numbers)}"
-        environment = {**self.system.trade[0]._environment, **variables}
+        environment = {**self.system.trade[0]._environment, **settings}
         if database_port:
             for variable, role in (("TRADE", "trade_service"), ("TRADE_RECONCILER", "trade_reconciler")):
                 url = with_port(self.system.database_url(role), database_port)

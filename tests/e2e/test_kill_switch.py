@@ -105,7 +105,7 @@ async def operator(stage: Stage) -> AsyncIterator[Callable[[str, int, int], Awai
     assert process.stdout
     tell, answers = process.stdin, process.stdout
 
-    async def set_global(state: str, replica: int, expected: int) -> dict[str, float]:
+    async def set_global(state: str, replica: int, expected: float) -> dict[str, float]:
         tell.write(f"{state} {replica} {expected}\n".encode())
         answer: dict[str, float] = json.loads(await answers.readline())
         return answer

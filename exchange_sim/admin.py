@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from exchange_sim import fixed, trading
+from exchange_sim import fixed, house_moves
 from exchange_sim.accounts import RIGHTS, Account, ApiKey
 from exchange_sim.edge import HTML, NOT_FOUND_HTML, Answer
 from exchange_sim.exchange import Exchange
@@ -150,7 +150,8 @@ class Admin:
 
     def _set_book(self, wish: Wish) -> object:
         venue = self._venue(wish)
-        trading.set_levels(self._exchange, venue, _levels(wish, "bids"), _levels(wish, "asks"))
+        house_moves.set_levels(self._exchange, venue, _levels(wish, "bids"), _levels(wish, "asks"))
+        self._exchange.feed.flush(venue, self._exchange.clock.now_ns())
         return {"market": venue.rules.market, "nonce": venue.nonce}
 
     def _trade(self, wish: Wish) -> object:
@@ -160,7 +161,7 @@ class Admin:
         if wish.get("side") not in ("buy", "sell"):
             raise ValueError("side must be buy or sell")
         amount = fixed.exact(wish["amount"], fixed.AMOUNT_DIGITS)
-        taken = trading.house_order(self._exchange, venue, is_buy=wish["side"] == "buy", amount=amount, limit=limit)
+        taken = house_moves.house_order(self._exchange, venue, is_buy=wish["side"] == "buy", amount=amount, limit=limit)
         return {"market": venue.rules.market, "filledAmount": fixed.write_amount(taken)}
 
     def _set_market(self, wish: Wish) -> object:
@@ -178,7 +179,7 @@ class Admin:
             price = fixed.exact(wish["price"], fixed.PRICE_DIGITS)
             start_market(self._exchange, opened, generate_recording(rules, price, self._exchange.seed))
         if was_auction and rules.status == TRADING:
-            trading.uncross(self._exchange, opened)
+            house_moves.uncross(self._exchange, opened)
         return dict(rules.row)
 
     def _venue(self, wish: Wish) -> Venue:

@@ -44,6 +44,16 @@ class Switches:
     zero_balances: str = _choice("omitted", "listed")
     account_capabilities: bool = False
     house_refills: bool = True
+    trigger_direction: str = _choice("documented", "reversed")
+    market_protection_per_cent: int | None = 10
+    update_busy_ms: int = 50
+    account_channel_needs_view: bool = True
+    account_event_order: str = _choice("shuffled", "in_order")
+    socket_errors: str = _choice("action", "event")
+    candle_event: str = _choice("candle", "candles")
+    delta_after_subscribe: bool = True
+    book_batch_ms: int = 100
+    ping_interval_ms: int = 50_000
 
 
 def changed(switches: Switches, changes: Mapping[str, object]) -> Switches:

@@ -62,7 +62,7 @@ class Edge:
         if route is None:
             return Answer(404, NOT_FOUND_HTML, {}, HTML)
         now_ms = self.exchange.now_ms()
-        bucket = self._unsigned(sender)
+        bucket = self._unsigned(sender.address)
         try:
             endpoint, parameters = route
             key, times = None, (now_ms, 0)
@@ -75,7 +75,7 @@ class Edge:
                 signatures.check_time(*times, now_ms, self.exchange.switches)
             if not endpoint.in_query:
                 parameters = read_body(request.body)
-            self._check(endpoint, parameters, key)
+            self.check(endpoint, parameters, key)
             result = endpoint.run(Call(self.exchange, parameters, key, lag_ms))
         except Refusal as refusal:
             return self.refuse(refusal, bucket, now_ms)
@@ -90,7 +90,7 @@ class Edge:
     def bucket_of(self, sender: Sender) -> Bucket:
         """The bucket that a request would be charged to, were it authentic."""
         key = self.exchange.keys.get(sender.claim.key or "")
-        return self._unsigned(sender) if key is None else self._signed(key)
+        return self._unsigned(sender.address) if key is None else self._signed(key)
 
     def _authenticate(self, request: ReceivedRequest, sender: Sender, now_ms: int) -> tuple[ApiKey, tuple[int, int]]:
         """Find and check the key, and give it with the signed time and window; a failure is charged to the address.
@@ -105,11 +105,20 @@ class Edge:
             switches = self.exchange.switches
             signatures.check_signature(key, claim, request.method, request.target, request.body, switches)
         except Refusal:
-            self.limits.charge(self._unsigned(sender), 1, now_ms)
+            self.limits.charge(self._unsigned(sender.address), 1, now_ms)
             raise
         return key, times
 
-    def _check(self, endpoint: Endpoint, parameters: Mapping[str, object], key: ApiKey | None) -> None:
+    def bucket(self, key: ApiKey | None, address: str) -> Bucket:
+        """Who pays for a message of a WebSocket: the account it acts for, or its address."""
+        return self._unsigned(address) if key is None else self._signed(key)
+
+    def check(self, endpoint: Endpoint, parameters: Mapping[str, object], key: ApiKey | None) -> None:
+        """Check names and presence of parameters and the key's right, in the order that the switch says.
+
+        Raises:
+            Refusal: 200, 201, 203, 310, 311.
+        """
         switches = self.exchange.switches
         permission_first = switches.checks_first == "permission"
         if not permission_first:
@@ -119,8 +128,8 @@ class Edge:
         if permission_first:
             endpoint.check_names(parameters, switches.unknown_parameters)
 
-    def _unsigned(self, sender: Sender) -> Bucket:
-        return self.limits.bucket(f"address {sender.address}", is_signed=False)
+    def _unsigned(self, address: str) -> Bucket:
+        return self.limits.bucket(f"address {address}", is_signed=False)
 
     def _signed(self, key: ApiKey) -> Bucket:
         by_account = self.exchange.switches.signed_bucket == "account"

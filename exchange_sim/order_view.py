@@ -56,7 +56,7 @@ def own_trade_answer(order: Order, fill: Fill, rules: MarketRules, exchange: Exc
     row = {"id": fill.fill_id} | identity(order)
     row.update(operatorId=order.request.operator_id, timestamp=fill.at_ns // NS_PER_MS, market=order.request.market)
     row["side"] = "buy" if order.is_buy else "sell"
-    return row | _fill_values(fill, rules, is_settled=_is_settled(fill, exchange))
+    return row | _fill_values(fill, rules, is_settled=is_settled(fill, exchange))
 
 
 def _times(order: Order) -> dict[str, object]:
@@ -71,7 +71,7 @@ def _times(order: Order) -> dict[str, object]:
 def _money(order: Order, rules: MarketRules, exchange: Exchange) -> dict[str, object]:
     fee = order.fee_paid
     if exchange.switches.settle_delay_ms:
-        fee = sum(fill.fee for fill in order.fills if _is_settled(fill, exchange))
+        fee = sum(fill.fee for fill in order.fills if is_settled(fill, exchange))
     return {
         "onHold": write_atoms(order.hold),
         "onHoldCurrency": rules.quote if order.is_buy else rules.base,
@@ -85,7 +85,7 @@ def _money(order: Order, rules: MarketRules, exchange: Exchange) -> dict[str, ob
 
 def _fill_answer(fill: Fill, rules: MarketRules, exchange: Exchange) -> dict[str, object]:
     row: dict[str, object] = {"id": fill.fill_id, "timestamp": fill.at_ns // NS_PER_MS}
-    return row | _fill_values(fill, rules, is_settled=_is_settled(fill, exchange))
+    return row | _fill_values(fill, rules, is_settled=is_settled(fill, exchange))
 
 
 def _fill_values(fill: Fill, rules: MarketRules, *, is_settled: bool) -> dict[str, object]:
@@ -100,6 +100,7 @@ def _fill_values(fill: Fill, rules: MarketRules, *, is_settled: bool) -> dict[st
     return row
 
 
-def _is_settled(fill: Fill, exchange: Exchange) -> bool:
+def is_settled(fill: Fill, exchange: Exchange) -> bool:
+    """Whether the fee of a fill is known."""
     delay_ms = exchange.switches.settle_delay_ms
     return not delay_ms or exchange.clock.steady_ms() >= fill.at_steady_ms + delay_ms

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from exchange_sim import parameters
 from exchange_sim.endpoint import Call, Endpoint
+from exchange_sim.exchange import Exchange
 from exchange_sim.fixed import write_amount, write_atoms, write_price
 from exchange_sim.intervals import DAY_MS, INTERVALS
 from exchange_sim.refusal import Refusal, invalid
@@ -55,6 +56,7 @@ def book_answer(call: Call) -> object:
     if venue.rules.status in (HALTED, AUCTION, AUCTION_MATCHING):
         state = venue.rules.status.upper()
         raise Refusal(431, f"getBook is not available for {venue.rules.market} in state {state}")
+    call.exchange.feed.flush(venue, call.exchange.clock.now_ns())
     return {
         "market": venue.rules.market,
         "nonce": venue.nonce,
@@ -113,12 +115,12 @@ def ticker_price_answer(call: Call) -> object:
 
 def ticker_book_answer(call: Call) -> object:
     """The best bid and ask."""
-    return _one_or_all(call, lambda venue: {"market": venue.rules.market} | _best(call, venue))
+    return _one_or_all(call, lambda venue: {"market": venue.rules.market} | _best(call.exchange, venue))
 
 
 def ticker_24h_answer(call: Call) -> object:
     """Price and volume of the last 24 hours, with the best bid and ask."""
-    return _one_or_all(call, lambda venue: _day(call, venue))
+    return _one_or_all(call, lambda venue: day_row(call.exchange, venue))
 
 
 def read_window(call: Call, *, is_limited: bool) -> tuple[int, int]:
@@ -176,27 +178,28 @@ def _ticker_price(venue: Venue) -> dict[str, object]:
     return row
 
 
-def _best(call: Call, venue: Venue) -> dict[str, object]:
+def _best(exchange: Exchange, venue: Venue) -> dict[str, object]:
     row: dict[str, object] = {}
     for name, side in (("bid", venue.book.bids), ("ask", venue.book.asks)):
         level = side.best()
         if level is not None:
             row[name], row[f"{name}Size"] = write_price(level.price), write_amount(level.total)
-        elif call.exchange.switches.empty_ticker_side == "null":
+        elif exchange.switches.empty_ticker_side == "null":
             row[name], row[f"{name}Size"] = None, None
     return row
 
 
-def _day(call: Call, venue: Venue) -> dict[str, object]:
-    now_ms = call.exchange.now_ms()
+def day_row(exchange: Exchange, venue: Venue) -> dict[str, object]:
+    """One market's price and volume of the last 24 hours."""
+    now_ms = exchange.now_ms()
     row: dict[str, object] = {"market": venue.rules.market, "startTimestamp": now_ms - DAY_MS, "timestamp": now_ms}
     statistics = venue.tape.day(now_ms)
     if statistics is not None:
         row.update(_day_values(statistics))
-    elif call.exchange.switches.quiet_ticker_24h == "null":
+    elif exchange.switches.quiet_ticker_24h == "null":
         names = ("open", "openTimestamp", "high", "low", "last", "closeTimestamp", "volume", "volumeQuote")
         row.update(dict.fromkeys(names))
-    return row | _best(call, venue)
+    return row | _best(exchange, venue)
 
 
 def _day_values(statistics: DayStatistics) -> dict[str, object]:

@@ -19,8 +19,10 @@ from exchange_sim.faulty_answer import REPLACING, faulty
 from exchange_sim.ledger import ReceivedRequest
 from exchange_sim.rate_limits import RateLimits
 from exchange_sim.signatures import Claim
+from exchange_sim.sockets import Sockets, is_handshake
 
 ADMIN_PREFIX = "/_sim/"
+SWITCHING_PROTOCOLS = 101
 KEEP_ALIVE_S = 75
 MS_PER_S = 1_000
 # How long a hanging connection is held before it is closed all the same.
@@ -43,6 +45,7 @@ class SimServer:
         self.limits = limits or RateLimits()
         self.faults = Faults()
         self.edge = Edge(exchange, self.limits)
+        self.sockets = Sockets(self.edge, self.faults)
         self._admin = Admin(exchange, self.limits, self.faults)
         self._web = web.Server(self._respond, access_log=None, keepalive_timeout=KEEP_ALIVE_S)
         self._listener: asyncio.Server | None = None
@@ -57,6 +60,7 @@ class SimServer:
         """Close the listener and all connections."""
         if self._listener is not None:
             self._listener.close()
+        await self.sockets.stop()
         await self._web.shutdown(timeout=1)
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -86,6 +90,9 @@ class SimServer:
         met = self.faults.meeting(request.method, target, body, claim.key or "") if self.faults.rules else None
         if met:
             return await self._respond_with_faults(request, received, sender, met)
+        if is_handshake(request):
+            received.status = SWITCHING_PROTOCOLS
+            return await self.sockets.serve(request)
         answer = self.edge.answer(received, sender)
         received.status, received.error_code = answer.status, answer.error_code
         return _written(answer)

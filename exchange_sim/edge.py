@@ -13,22 +13,28 @@ import orjson
 
 from exchange_sim import signatures
 from exchange_sim.accounts import ApiKey
-from exchange_sim.endpoint import Call, Endpoint, check_right
+from exchange_sim.endpoint import WITHDRAW, Call, Endpoint, check_right
 from exchange_sim.exchange import Exchange
+from exchange_sim.funding_endpoints import FUNDING_ENDPOINTS
+from exchange_sim.groups import expire_groups
 from exchange_sim.ledger import ReceivedRequest
+from exchange_sim.order_endpoints import ORDER_ENDPOINTS
 from exchange_sim.private_endpoints import PRIVATE_ENDPOINTS
 from exchange_sim.public_endpoints import PUBLIC_ENDPOINTS
 from exchange_sim.rate_limits import Bucket, RateLimits
 from exchange_sim.refusal import Refusal
+from exchange_sim.report_endpoints import REPORT_ENDPOINTS
 from exchange_sim.signatures import Claim
 
 ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
-    (endpoint.method, endpoint.path): endpoint for endpoint in PUBLIC_ENDPOINTS + PRIVATE_ENDPOINTS
+    (endpoint.method, endpoint.path): endpoint
+    for endpoint in PUBLIC_ENDPOINTS + REPORT_ENDPOINTS + ORDER_ENDPOINTS + PRIVATE_ENDPOINTS + FUNDING_ENDPOINTS
 }
 NOT_FOUND_HTML = b"<!DOCTYPE html><html><head><title>404</title></head><body>Not Found</body></html>"
 HTML, JSON = "text/html", "application/json"
-# "/v2/{market}/book" has three parts after the leading slash.
-MARKET_PATH_PARTS = 4
+# Where the market stands in "/v2/{market}/book" and "/v2/report/{market}/book": last but one.
+MARKET_PART = -2
+MARKET_PATH_PARTS = (4, 5)
 
 
 class Answer(NamedTuple):
@@ -62,15 +68,16 @@ class Edge:
         if route is None:
             return Answer(404, NOT_FOUND_HTML, {}, HTML)
         now_ms = self.exchange.now_ms()
-        bucket = self._unsigned(sender.address)
+        if self.exchange.groups:
+            expire_groups(self.exchange)
+        bucket, endpoint, parameters = self._unsigned(sender.address), *route
         try:
-            endpoint, parameters = route
             key, times = None, (now_ms, 0)
             if sender.claim.key is not None or endpoint.right is not None:
                 key, times = self._authenticate(request, sender, now_ms)
                 request.account = key.account.name
                 bucket = self._signed(key)
-            self.limits.charge(bucket, endpoint.price(parameters), now_ms)
+            self.limits.charge(bucket, endpoint.price(parameters, self.exchange.switches), now_ms)
             if key is not None:
                 signatures.check_time(*times, now_ms, self.exchange.switches)
             if not endpoint.in_query:
@@ -79,7 +86,7 @@ class Edge:
             result = endpoint.run(Call(self.exchange, parameters, key, lag_ms))
         except Refusal as refusal:
             return self.refuse(refusal, bucket, now_ms)
-        return Answer(200, orjson.dumps(result), self.limits.headers(bucket, now_ms))
+        return Answer(endpoint.success_status, orjson.dumps(result), self.limits.headers(bucket, now_ms))
 
     def refuse(self, refusal: Refusal, bucket: Bucket, now_ms: int) -> Answer:
         """Write an error answer."""
@@ -117,15 +124,16 @@ class Edge:
         """Check names and presence of parameters and the key's right, in the order that the switch says.
 
         Raises:
-            Refusal: 200, 201, 203, 310, 311.
+            Refusal: 200, 201, 203, 310, 311, 312, or the code of a refused account.
         """
-        switches = self.exchange.switches
-        permission_first = switches.checks_first == "permission"
-        if not permission_first:
+        switches, is_withdrawal = self.exchange.switches, endpoint.right == WITHDRAW
+        first = switches.withdrawal_checks_first if is_withdrawal else switches.checks_first
+        if first == "validation":
             endpoint.check_names(parameters, switches.unknown_parameters)
-        if key is not None and endpoint.right is not None:
-            check_right(endpoint, key, trade_only_reads=switches.trade_only_key_reads_orders)
-        if permission_first:
+        # A withdrawal that validates first checks the right itself, after all values.
+        if key is not None and endpoint.right is not None and not (is_withdrawal and first == "validation"):
+            check_right(endpoint, key, switches)
+        if first == "permission":
             endpoint.check_names(parameters, switches.unknown_parameters)
 
     def _unsigned(self, address: str) -> Bucket:
@@ -143,10 +151,11 @@ def find(method: str, target: str) -> tuple[Endpoint, Mapping[str, object]] | No
     if endpoint is not None:
         return endpoint, read_query(query) if query else {}
     parts = path.split("/")
-    if len(parts) != MARKET_PATH_PARTS:
+    if len(parts) not in MARKET_PATH_PARTS:
         return None
-    endpoint = ENDPOINTS.get((method, f"/{parts[1]}/{{market}}/{parts[3]}"))
-    return None if endpoint is None else (endpoint, {**read_query(query), "market": parts[2]})
+    market, parts[MARKET_PART] = parts[MARKET_PART], "{market}"
+    endpoint = ENDPOINTS.get((method, "/".join(parts)))
+    return None if endpoint is None else (endpoint, {**read_query(query), "market": market})
 
 
 def read_query(query: str) -> dict[str, object]:

@@ -44,6 +44,10 @@ class Exchange:
         self._random = Random(seed)
         self._order_number = FIRST_ORDER_NUMBER
 
+    def symbols(self) -> set[str]:
+        """All assets that any market trades."""
+        return {symbol for venue in self.venues.values() for symbol in (venue.rules.base, venue.rules.quote)}
+
     def is_delisted(self, symbol: str) -> bool:
         """Whether an asset was taken off the exchange."""
         return self.assets.get(symbol, {}).get("depositStatus") == DELISTED

@@ -51,7 +51,7 @@ def change_levels(exchange: Exchange, venue: Venue, bids: list[tuple[int, int]],
 
 
 def print_trade(exchange: Exchange, venue: Venue, *, is_buy: bool, amount: int, price: int) -> None:
-    """Put a recorded trade on the tape: clients' resting orders that it reaches are filled, the rest is the market's."""
+    """Put a recorded trade on the tape: clients' orders that it reaches are filled, the rest is the market's own."""
     makers = venue.book.makers(is_buy=is_buy, limit=price)
     own = sum(maker.remaining for maker in makers if not maker.account.is_house)
     left = amount

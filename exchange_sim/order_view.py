@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exchange_sim.exchange import Exchange
 from exchange_sim.fixed import write_amount, write_atoms, write_price
-from exchange_sim.order import LIMIT, Fill, Order
+from exchange_sim.order import LIMIT_TYPES, Fill, Order, OrderRequest
 from exchange_sim.rules import MarketRules
 
 NS_PER_MS = 1_000_000
@@ -23,14 +23,31 @@ def order_answer(order: Order, rules: MarketRules, exchange: Exchange) -> dict[s
         answer.update(amountQuote=write_atoms(request.quote), amountQuoteRemaining=write_atoms(order.quote_remaining))
     if request.price is not None:
         answer["price"] = write_price(request.price)
+    answer.update(trigger_fields(request))
     answer.update(_money(order, rules, exchange))
     answer.update(selfTradePrevention=request.self_trade_prevention, visible=True)
-    if request.order_type == LIMIT:
+    if request.order_type in LIMIT_TYPES:
         answer.update(timeInForce=request.time_in_force, postOnly=request.post_only)
     answer["operatorId"] = request.operator_id
+    if request.group is not None:
+        answer["codGroupId"] = request.group
     if order.restatement is not None:
         answer["restatementReason"] = order.restatement
     return answer
+
+
+def trigger_fields(request: OrderRequest) -> dict[str, object]:
+    """The four fields of a trigger order; nothing for others."""
+    trigger = request.trigger
+    if trigger is None:
+        return {}
+    price = write_price(trigger.amount)
+    return {
+        "triggerPrice": price,
+        "triggerAmount": price,
+        "triggerType": trigger.kind,
+        "triggerReference": trigger.reference,
+    }
 
 
 def short_answer(order: Order) -> dict[str, object]:

@@ -16,6 +16,7 @@ from exchange_sim.edge import HTML, NOT_FOUND_HTML, Answer, Edge, Sender
 from exchange_sim.exchange import Exchange
 from exchange_sim.faults import Fault, Faults
 from exchange_sim.faulty_answer import REPLACING, faulty
+from exchange_sim.groups import watch_groups
 from exchange_sim.ledger import ReceivedRequest
 from exchange_sim.rate_limits import RateLimits
 from exchange_sim.signatures import Claim
@@ -49,15 +50,19 @@ class SimServer:
         self._admin = Admin(exchange, self.limits, self.faults)
         self._web = web.Server(self._respond, access_log=None, keepalive_timeout=KEEP_ALIVE_S)
         self._listener: asyncio.Server | None = None
+        self._watch: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and tell the port."""
         self._listener = await asyncio.get_running_loop().create_server(self._web, host, port)
+        self._watch = asyncio.create_task(watch_groups(self.exchange))
         address = self._listener.sockets[0].getsockname()
         return int(address[1])
 
     async def stop(self) -> None:
         """Close the listener and all connections."""
+        if self._watch is not None:
+            self._watch.cancel()
         if self._listener is not None:
             self._listener.close()
         await self.sockets.stop()

@@ -43,7 +43,7 @@ from exchange_sim.tape import Trade
 from exchange_sim.text_frame import TextFrame
 from exchange_sim.venue import Venue
 
-DAY_TICKER_INTERVAL_MS = 1_000
+DAY_TICKER_INTERVAL_S = 1.0
 SILENT = (HALTED, AUCTION, AUCTION_MATCHING)
 
 Event = dict[str, object]
@@ -66,7 +66,7 @@ class Broadcast:
         self._moved: set[str] = set()
         self._day_moved: set[str] = set()
         self._told: dict[str, dict[str, tuple[str, ...]]] = {}
-        self._next_day_ms = 0
+        self._next_day_s = 0.0
         exchange.feed.subscribe(self)
 
     def follow(self, session: Session, topics: Iterable[Topic]) -> None:
@@ -137,9 +137,9 @@ class Broadcast:
             self._tell_candles(exchange.venues[market])
         self._moved.clear()
         self._traded.clear()
-        now_ms = exchange.clock.steady_ms()
-        if now_ms >= self._next_day_ms:
-            self._next_day_ms = now_ms + DAY_TICKER_INTERVAL_MS
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._next_day_s:
+            self._next_day_s = now_s + DAY_TICKER_INTERVAL_S
             for market in self._day_moved:
                 self._tell_day(exchange.venues[market])
             self._day_moved.clear()

@@ -12,7 +12,8 @@ from tests.exchange_sim.hand_clock import NOON_MS
 from tests.exchange_sim.world import KEY, SECRET, World
 
 PATIENCE_S = 3.0
-QUIET_S = 0.25
+QUIET_S = 0.12
+REPLIES = (None, "subscribed", "unsubscribed", "authenticate", "error")
 
 
 class WireClient:
@@ -24,14 +25,12 @@ class WireClient:
         self.seen: list[dict[str, Any]] = []
 
     async def send(self, **message: Any) -> None:  # noqa: ANN401  whatever a client may say
-        await self.socket.send_str(
-            orjson.dumps(message).decode()
-        )
+        await self.socket.send_str(orjson.dumps(message).decode())
 
     async def ask(self, **message: Any) -> dict[str, Any]:  # noqa: ANN401  whatever a client may say
         """Send a message and give the next frame that is no event of a channel."""
         await self.send(**message)
-        return await self.until(lambda frame: frame.get("event") in (None, "subscribed", "unsubscribed", "authenticate"))
+        return await self.until(lambda frame: frame.get("event") in REPLIES)
 
     async def receive(self, wait_s: float = PATIENCE_S) -> dict[str, Any]:
         frame = await asyncio.wait_for(self.socket.receive(), wait_s)

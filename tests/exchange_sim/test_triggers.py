@@ -142,7 +142,7 @@ async def test_a_stop_to_buy_holds_its_value_at_the_trigger_and_expires_when_it_
 
 async def test_a_stop_by_quote_spends_its_quote(world: World) -> None:
     fields = STOP | {"side": "buy", "amount": None, "amountQuote": "100", "triggerAmount": "51000"}
-    made = (await world.order(**fields, **{})).json
+    made = (await world.order(**fields)).json
     assert (made["status"], made["onHold"]) == ("awaitingTrigger", "100")
     await trade_at(world, "51000")
     found = await read(world, made)

@@ -16,6 +16,9 @@ from exchange_sim.rules import TRADING
 from exchange_sim.venue import Venue
 
 STEP_INTERVAL_S = 0.05
+# The loop's timers count milliseconds.
+SHORTEST_SLEEP_S = 0.002
+MOST_STEPS_AT_ONCE = 200
 # Of ten steps so many trade, and so many change levels; the rest shifts the book.
 TRADES_OF_TEN, CHANGES_OF_TEN = 4, 4
 MOST_TICKS_MOVED = 3
@@ -37,19 +40,30 @@ class MarketLife:
         self._exchange = exchange
         self._spared = frozenset(spared)
         self._random = Random(f"life {seed}")
+        # Markets open and never close, so their number tells whether there are new ones.
+        self._venues: list[Venue] = []
+        self._counted = 0
 
     async def run(self, speed: float = 1) -> None:
-        """Step until cancelled, `speed` times as fast as usual."""
+        """Step until cancelled, `speed` times as fast as usual, several steps at once where timers are too coarse."""
+        loop, interval_s = asyncio.get_running_loop(), STEP_INTERVAL_S / speed
+        due_s = loop.time()
         while True:
-            self.step()
-            await asyncio.sleep(STEP_INTERVAL_S / speed)
+            behind = int((loop.time() - due_s) / interval_s)
+            for _ in range(min(behind, MOST_STEPS_AT_ONCE)):
+                self.step()
+            # What is more than so many steps behind is let go: a slow machine lives slower.
+            due_s = max(due_s + behind * interval_s, loop.time() - MOST_STEPS_AT_ONCE * interval_s)
+            await asyncio.sleep(max(interval_s, SHORTEST_SLEEP_S))
 
     def step(self) -> None:
         """Change one market."""
-        venues = [venue for name, venue in self._exchange.venues.items() if name not in self._spared]
-        if not venues:
+        if len(self._exchange.venues) != self._counted:
+            self._counted = len(self._exchange.venues)
+            self._venues = [venue for name, venue in self._exchange.venues.items() if name not in self._spared]
+        if not self._venues:
             return
-        venue = self._random.choice(venues)
+        venue = self._random.choice(self._venues)
         if venue.rules.status != TRADING:
             return
         kind = self._random.randrange(10)

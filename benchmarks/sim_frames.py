@@ -1,7 +1,7 @@
 """Book frames per second that the simulated exchange tells to fifty sockets on one core.
 
-``python benchmarks/sim_frames.py`` starts the simulator bound to one core with as many markets as the real one has, none
-of them still, and fifty sockets that hear all of their books, read on another core. A frame counts once when all fifty
+``python benchmarks/sim_frames.py`` starts the simulator bound to one core with as many markets as the real one has, all
+lively, and fifty sockets that hear all of their books, read on another core. A frame counts once when all fifty
 got it: the figure is frames told to the slowest socket of the fifty in a second. It prints the median and the spread of
 the rounds, and the simulator's share of its core: where other programs want the core too, frames for each second of its
 processor time are the figure that compares. The readers look at frame headers only, so that the simulator is what is

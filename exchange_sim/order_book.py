@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
 from exchange_sim.order import Order
 
-# A level forgets its departed orders once they are this many and the majority.
-MAX_DEPARTED = 32
-
 
 @dataclass(slots=True)
 class Level:
-    """The orders of one price in the order of their arrival; departed ones are skipped and swept later."""
+    """The orders of one price in the order of their arrival."""
 
     price: int
     total: int = 0
-    queue: deque[Order] = field(default_factory=deque)
-    departed: int = 0
+    queue: dict[Order, None] = field(default_factory=dict)
 
     def orders(self) -> Iterator[Order]:
-        """The orders still there, oldest first."""
-        return (order for order in self.queue if order.is_resting)
-
-    def sweep(self) -> None:
-        """Drop departed orders: at once at the front, elsewhere when they are many."""
-        while self.queue and not self.queue[0].is_resting:
-            self.queue.popleft()
-            self.departed -= 1
-        if self.departed > MAX_DEPARTED and self.departed * 2 > len(self.queue):
-            self.queue = deque(self.orders())
-            self.departed = 0
+        """The orders, oldest first."""
+        return iter(self.queue)
 
 
 class Side:
@@ -45,6 +31,8 @@ class Side:
         self._sign = 1 if is_buy else -1
         self._ranks: list[int] = []
         self._levels: dict[int, Level] = {}
+        # Prices whose total changed since it was last asked.
+        self.changed: set[int] = set()
 
     def best(self) -> Level | None:
         """The best level, or nothing."""
@@ -54,34 +42,44 @@ class Side:
         """All levels, best first."""
         return (self._levels[rank] for rank in reversed(self._ranks))
 
+    def take_changes(self) -> list[tuple[int, int]]:
+        """The levels that changed since the last call as (price, total), gone ones with 0."""
+        levels, sign = self._levels, self._sign
+        taken = [(price, level.total if (level := levels.get(price * sign)) else 0) for price in self.changed]
+        self.changed.clear()
+        return taken
+
     def add(self, order: Order) -> None:
         """Queue an order behind all others of its price."""
+        self.changed.add(order.price)
         rank = order.price * self._sign
         level = self._levels.get(rank)
         if level is None:
             level = self._levels[rank] = Level(order.price)
             insort(self._ranks, rank)
-        level.queue.append(order)
+        level.queue[order] = None
         level.total += order.remaining
         order.is_resting = True
 
     def remove(self, order: Order) -> None:
         """Take an order out with whatever remains of it."""
         order.is_resting = False
+        self.changed.add(order.price)
         level = self._levels[order.price * self._sign]
         level.total -= order.remaining
-        level.departed += 1
-        level.sweep()
+        del level.queue[order]
         if not level.queue:
             self._drop(order.price * self._sign)
 
     def resize(self, order: Order, remaining: int) -> None:
         """Change what remains of a resting order without moving it in the queue."""
+        self.changed.add(order.price)
         self._levels[order.price * self._sign].total += remaining - order.remaining
         order.remaining = remaining
 
     def traded(self, order: Order, amount: int) -> None:
         """Count a level down by what an order at it has just traded; the order counted itself down."""
+        self.changed.add(order.price)
         self._levels[order.price * self._sign].total -= amount
 
     def _drop(self, rank: int) -> None:
@@ -96,6 +94,11 @@ class OrderBook:
         """Start empty."""
         self.bids = Side(is_buy=True)
         self.asks = Side(is_buy=False)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether any level changed since the changes were last taken."""
+        return bool(self.bids.changed or self.asks.changed)
 
     def own_side(self, *, is_buy: bool) -> Side:
         """The side an order rests on."""

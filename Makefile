@@ -105,9 +105,23 @@ buf-breaking: $(SETUP) ## Compare the protos with BREAKING_AGAINST, by default t
 validate-proto: $(SETUP) ## Print validate.proto again after an upgrade of protovalidate
 	@$(RUN) tools.validate_proto > third_party/buf/validate/validate.proto
 
+# --- longer than the gate ---
+
+.PHONY: faults conformance sim-campaign
+faults: $(SETUP) ## Races over two replicas for 200 rounds each, and every fault of the way to the exchange
+	@INTERLOCK_ROUNDS=200 $(RUN) pytest tests/e2e tests/faults tests/trade_service/test_guarantees.py $(ARGS)
+
+conformance: $(SETUP) ## Unmodified clients of the exchange against the simulated one; needs node and npm
+	@$(RUN) tests.conformance $(ARGS)
+
+sim-campaign: $(SETUP) ## 100,000 random orders on the simulated exchange: money conserved, price-time priority kept
+	@$(RUN) tests.exchange_sim.campaign --orders 100000
+
 # --- measuring ---
 
-.PHONY: bench-execute
+.PHONY: bench bench-execute bench-sim
+bench: bench-execute bench-sim ## All of them
+
 BENCH := .venv/.bench-done
 $(BENCH): $(SETUP) requirements-bench.lock
 	@echo 'packages of requirements-bench.lock, hashes checked'
@@ -117,3 +131,6 @@ $(BENCH): $(SETUP) requirements-bench.lock
 
 bench-execute: $(BENCH) ## Executions per second beside the floor and DBOS, paired rounds
 	@$(RUN) benchmarks.execute $(ARGS)
+
+bench-sim: $(SETUP) ## Order requests a second, and book frames a second to 50 sockets, of the simulated exchange
+	@$(RUN) benchmarks.sim && $(RUN) benchmarks.sim_frames

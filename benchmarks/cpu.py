@@ -21,7 +21,7 @@ def seconds_by_process(pids: Mapping[str, int]) -> dict[str, float]:
 def _seconds(pid: int) -> float:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # a backend that ended before, or while it was read
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

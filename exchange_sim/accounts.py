@@ -45,6 +45,10 @@ class Account:
     open_count: dict[str, int] = field(default_factory=dict)
     orders: dict[str, list[Order]] = field(default_factory=dict)
     fills: dict[str, list[tuple[Order, Fill]]] = field(default_factory=dict)
+    # Atoms that are staked, by asset: shown, never moved.
+    staked: dict[str, int] = field(default_factory=dict)
+    # Error codes that all requests for a right (view, trade, orders, withdraw) meet: a locked or unverified account.
+    refusals: dict[str, int] = field(default_factory=dict)
 
     def balance(self, symbol: str) -> Balance:
         """The balance of one asset, made when first asked for."""

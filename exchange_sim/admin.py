@@ -11,13 +11,15 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from exchange_sim import fixed, trading
+from exchange_sim import fixed, house_moves, trading
 from exchange_sim.accounts import RIGHTS, Account, ApiKey
 from exchange_sim.edge import HTML, NOT_FOUND_HTML, Answer
 from exchange_sim.exchange import Exchange
 from exchange_sim.faults import Faults
 from exchange_sim.ledger import KINDS
 from exchange_sim.money import RATE_DIGITS
+from exchange_sim.order import Order
+from exchange_sim.public_endpoints import asset_row
 from exchange_sim.rate_limits import RateLimits
 from exchange_sim.recording import generate_recording, start_market
 from exchange_sim.rules import AUCTION, AUCTION_MATCHING, TRADING, default_row, read_rules
@@ -54,6 +56,7 @@ class Admin:
             ("POST", "/_sim/book"): self._set_book,
             ("POST", "/_sim/trade"): self._trade,
             ("POST", "/_sim/market"): self._set_market,
+            ("POST", "/_sim/asset"): self._set_asset,
         }
 
     def answer(self, method: str, target: str, body: bytes) -> Answer:
@@ -110,13 +113,13 @@ class Admin:
         rights = frozenset(map(str, _items(wish, "rights")))
         if rights - set(RIGHTS):
             raise ValueError(f"rights are {', '.join(RIGHTS)}")
-        balances = wish.get("balances", {})
-        if not isinstance(balances, dict):
-            raise ValueError("balances must be an object")  # noqa: TRY004  one kind of refusal for a wrong wish
-        atoms = {str(symbol): fixed.exact(text, fixed.ATOM_DIGITS) for symbol, text in balances.items()}
+        atoms = _object(wish, "balances", fixed.ATOM_DIGITS)
         for field in ("taker_rate", "maker_rate"):
             if field in wish:
                 setattr(account, field, fixed.exact(wish[field], RATE_DIGITS))
+        for field, digits in (("staked", fixed.ATOM_DIGITS), ("refusals", 0)):
+            if field in wish:
+                setattr(account, field, _object(wish, field, digits))
         confirmed, addresses = bool(wish.get("confirmed", True)), frozenset(map(str, _items(wish, "addresses")))
         secret = str(wish["secret"]).encode()
         self._exchange.add_key(ApiKey(str(wish["key"]), secret, account, rights, confirmed, addresses))
@@ -150,7 +153,8 @@ class Admin:
 
     def _set_book(self, wish: Wish) -> object:
         venue = self._venue(wish)
-        trading.set_levels(self._exchange, venue, _levels(wish, "bids"), _levels(wish, "asks"))
+        house_moves.set_levels(self._exchange, venue, _levels(wish, "bids"), _levels(wish, "asks"))
+        self._exchange.feed.flush(venue, self._exchange.clock.now_ns())
         return {"market": venue.rules.market, "nonce": venue.nonce}
 
     def _trade(self, wish: Wish) -> object:
@@ -160,7 +164,7 @@ class Admin:
         if wish.get("side") not in ("buy", "sell"):
             raise ValueError("side must be buy or sell")
         amount = fixed.exact(wish["amount"], fixed.AMOUNT_DIGITS)
-        taken = trading.house_order(self._exchange, venue, is_buy=wish["side"] == "buy", amount=amount, limit=limit)
+        taken = house_moves.house_order(self._exchange, venue, is_buy=wish["side"] == "buy", amount=amount, limit=limit)
         return {"market": venue.rules.market, "filledAmount": fixed.write_amount(taken)}
 
     def _set_market(self, wish: Wish) -> object:
@@ -178,8 +182,26 @@ class Admin:
             price = fixed.exact(wish["price"], fixed.PRICE_DIGITS)
             start_market(self._exchange, opened, generate_recording(rules, price, self._exchange.seed))
         if was_auction and rules.status == TRADING:
-            trading.uncross(self._exchange, opened)
+            house_moves.uncross(self._exchange, opened)
         return dict(rules.row)
+
+    def _set_asset(self, wish: Wish) -> object:
+        """Change fields of an asset's row; a delisting cancels the open orders in it."""
+        symbol = str(wish["symbol"])
+        if symbol not in self._exchange.symbols():
+            raise ValueError(f"there is no asset {symbol}")
+        row = asset_row(self._exchange, symbol)
+        if set(wish) - set(row):
+            raise ValueError(f"an asset has no {', '.join(sorted(set(wish) - set(row)))}")
+        self._exchange.assets[symbol] = self._exchange.assets.get(symbol, {}) | dict(wish)
+        if self._exchange.is_delisted(symbol):
+            trading.cancel_many(self._exchange, self._orders_in(symbol), "cancelOnDelisting")
+        return asset_row(self._exchange, symbol)
+
+    def _orders_in(self, symbol: str) -> list[tuple[Venue, Order]]:
+        venues = self._exchange.venues
+        held = [pair for account in self._exchange.accounts.values() for pair in account.open_orders.items()]
+        return [(venues[market], order) for (market, _), order in held if venues[market].rules.base == symbol]
 
     def _venue(self, wish: Wish) -> Venue:
         market = str(wish["market"])
@@ -190,6 +212,14 @@ class Admin:
 
 def _refused(reason: str) -> Answer:
     return Answer(400, orjson.dumps({"error": reason}), {})
+
+
+def _object(wish: Wish, name: str, digits: int) -> dict[str, int]:
+    """An object of decimal strings (or whole numbers) in 10^-digits units."""
+    found = wish.get(name, {})
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} must be an object")  # noqa: TRY004  one kind of refusal for a wrong wish
+    return {str(key): value if isinstance(value, int) else fixed.exact(value, digits) for key, value in found.items()}
 
 
 def _items(wish: Wish, name: str) -> list[object]:

@@ -13,22 +13,28 @@ import orjson
 
 from exchange_sim import signatures
 from exchange_sim.accounts import ApiKey
-from exchange_sim.endpoint import Call, Endpoint, check_right
+from exchange_sim.endpoint import WITHDRAW, Call, Endpoint, check_right
 from exchange_sim.exchange import Exchange
+from exchange_sim.funding_endpoints import FUNDING_ENDPOINTS
+from exchange_sim.groups import expire_groups
 from exchange_sim.ledger import ReceivedRequest
+from exchange_sim.order_endpoints import ORDER_ENDPOINTS
 from exchange_sim.private_endpoints import PRIVATE_ENDPOINTS
 from exchange_sim.public_endpoints import PUBLIC_ENDPOINTS
 from exchange_sim.rate_limits import Bucket, RateLimits
 from exchange_sim.refusal import Refusal
+from exchange_sim.report_endpoints import REPORT_ENDPOINTS
 from exchange_sim.signatures import Claim
 
 ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
-    (endpoint.method, endpoint.path): endpoint for endpoint in PUBLIC_ENDPOINTS + PRIVATE_ENDPOINTS
+    (endpoint.method, endpoint.path): endpoint
+    for endpoint in PUBLIC_ENDPOINTS + REPORT_ENDPOINTS + ORDER_ENDPOINTS + PRIVATE_ENDPOINTS + FUNDING_ENDPOINTS
 }
 NOT_FOUND_HTML = b"<!DOCTYPE html><html><head><title>404</title></head><body>Not Found</body></html>"
 HTML, JSON = "text/html", "application/json"
-# "/v2/{market}/book" has three parts after the leading slash.
-MARKET_PATH_PARTS = 4
+# Where the market stands in "/v2/{market}/book" and "/v2/report/{market}/book": last but one.
+MARKET_PART = -2
+MARKET_PATH_PARTS = (4, 5)
 
 
 class Answer(NamedTuple):
@@ -62,24 +68,25 @@ class Edge:
         if route is None:
             return Answer(404, NOT_FOUND_HTML, {}, HTML)
         now_ms = self.exchange.now_ms()
-        bucket = self._unsigned(sender)
+        if self.exchange.groups:
+            expire_groups(self.exchange)
+        bucket, endpoint, parameters = self._unsigned(sender.address), *route
         try:
-            endpoint, parameters = route
             key, times = None, (now_ms, 0)
             if sender.claim.key is not None or endpoint.right is not None:
                 key, times = self._authenticate(request, sender, now_ms)
                 request.account = key.account.name
                 bucket = self._signed(key)
-            self.limits.charge(bucket, endpoint.price(parameters), now_ms)
+            self.limits.charge(bucket, endpoint.price(parameters, self.exchange.switches), now_ms)
             if key is not None:
                 signatures.check_time(*times, now_ms, self.exchange.switches)
             if not endpoint.in_query:
                 parameters = read_body(request.body)
-            self._check(endpoint, parameters, key)
+            self.check(endpoint, parameters, key)
             result = endpoint.run(Call(self.exchange, parameters, key, lag_ms))
         except Refusal as refusal:
             return self.refuse(refusal, bucket, now_ms)
-        return Answer(200, orjson.dumps(result), self.limits.headers(bucket, now_ms))
+        return Answer(endpoint.success_status, orjson.dumps(result), self.limits.headers(bucket, now_ms))
 
     def refuse(self, refusal: Refusal, bucket: Bucket, now_ms: int) -> Answer:
         """Write an error answer."""
@@ -90,7 +97,7 @@ class Edge:
     def bucket_of(self, sender: Sender) -> Bucket:
         """The bucket that a request would be charged to, were it authentic."""
         key = self.exchange.keys.get(sender.claim.key or "")
-        return self._unsigned(sender) if key is None else self._signed(key)
+        return self._unsigned(sender.address) if key is None else self._signed(key)
 
     def _authenticate(self, request: ReceivedRequest, sender: Sender, now_ms: int) -> tuple[ApiKey, tuple[int, int]]:
         """Find and check the key, and give it with the signed time and window; a failure is charged to the address.
@@ -105,22 +112,32 @@ class Edge:
             switches = self.exchange.switches
             signatures.check_signature(key, claim, request.method, request.target, request.body, switches)
         except Refusal:
-            self.limits.charge(self._unsigned(sender), 1, now_ms)
+            self.limits.charge(self._unsigned(sender.address), 1, now_ms)
             raise
         return key, times
 
-    def _check(self, endpoint: Endpoint, parameters: Mapping[str, object], key: ApiKey | None) -> None:
-        switches = self.exchange.switches
-        permission_first = switches.checks_first == "permission"
-        if not permission_first:
+    def bucket(self, key: ApiKey | None, address: str) -> Bucket:
+        """Who pays for a message of a WebSocket: the account it acts for, or its address."""
+        return self._unsigned(address) if key is None else self._signed(key)
+
+    def check(self, endpoint: Endpoint, parameters: Mapping[str, object], key: ApiKey | None) -> None:
+        """Check names and presence of parameters and the key's right, in the order that the switch says.
+
+        Raises:
+            Refusal: 200, 201, 203, 310, 311, 312, or the code of a refused account.
+        """
+        switches, is_withdrawal = self.exchange.switches, endpoint.right == WITHDRAW
+        first = switches.withdrawal_checks_first if is_withdrawal else switches.checks_first
+        if first == "validation":
             endpoint.check_names(parameters, switches.unknown_parameters)
-        if key is not None and endpoint.right is not None:
-            check_right(endpoint, key, trade_only_reads=switches.trade_only_key_reads_orders)
-        if permission_first:
+        # A withdrawal that validates first checks the right itself, after all values.
+        if key is not None and endpoint.right is not None and not (is_withdrawal and first == "validation"):
+            check_right(endpoint, key, switches)
+        if first == "permission":
             endpoint.check_names(parameters, switches.unknown_parameters)
 
-    def _unsigned(self, sender: Sender) -> Bucket:
-        return self.limits.bucket(f"address {sender.address}", is_signed=False)
+    def _unsigned(self, address: str) -> Bucket:
+        return self.limits.bucket(f"address {address}", is_signed=False)
 
     def _signed(self, key: ApiKey) -> Bucket:
         by_account = self.exchange.switches.signed_bucket == "account"
@@ -134,10 +151,11 @@ def find(method: str, target: str) -> tuple[Endpoint, Mapping[str, object]] | No
     if endpoint is not None:
         return endpoint, read_query(query) if query else {}
     parts = path.split("/")
-    if len(parts) != MARKET_PATH_PARTS:
+    if len(parts) not in MARKET_PATH_PARTS:
         return None
-    endpoint = ENDPOINTS.get((method, f"/{parts[1]}/{{market}}/{parts[3]}"))
-    return None if endpoint is None else (endpoint, {**read_query(query), "market": parts[2]})
+    market, parts[MARKET_PART] = parts[MARKET_PART], "{market}"
+    endpoint = ENDPOINTS.get((method, "/".join(parts)))
+    return None if endpoint is None else (endpoint, {**read_query(query), "market": market})
 
 
 def read_query(query: str) -> dict[str, object]:

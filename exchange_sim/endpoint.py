@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from exchange_sim.accounts import Account, ApiKey
 from exchange_sim.exchange import Exchange
 from exchange_sim.refusal import Refusal, missing
+from exchange_sim.switches import Switches
 
 # Reading orders and own trades takes both rights, as the exchange's documents of 2026 say.
-VIEW, TRADE, ORDERS = "view", "trade", "orders"
+VIEW, TRADE, ORDERS, WITHDRAW = "view", "trade", "orders", "withdraw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,19 @@ class Endpoint:
     right: str | None = None
     weight: int = 1
     weight_of_all: int | None = None
+    has_body: bool = False
+    weight_switch: str = ""
+    success_status: int = 200
 
     @property
     def in_query(self) -> bool:
-        """Whether parameters travel in the query (GET, DELETE) or in the body."""
-        return self.method in ("GET", "DELETE")
+        """Whether parameters travel in the query (GET, DELETE but for the atomic cancel) or in the body."""
+        return self.method in ("GET", "DELETE") and not self.has_body
 
-    def price(self, parameters: Mapping[str, object]) -> int:
-        """The weight points of one call."""
+    def price(self, parameters: Mapping[str, object], switches: Switches | None = None) -> int:
+        """The weight points of one call; where documents disagree about them, a switch decides."""
+        if self.weight_switch and switches is not None:
+            return int(getattr(switches, self.weight_switch))
         if self.weight_of_all is not None and "market" not in parameters:
             return self.weight_of_all
         return self.weight
@@ -84,15 +90,20 @@ class Endpoint:
                 raise missing(name)
 
 
-def check_right(endpoint: Endpoint, key: ApiKey, *, trade_only_reads: bool) -> None:
-    """Refuse a key without the right that an endpoint takes.
+def check_right(endpoint: Endpoint, key: ApiKey, switches: Switches) -> None:
+    """Refuse a key without the right that an endpoint takes, and an account that is refused as a whole.
 
     Raises:
-        Refusal: 310 no trade right, 311 no view right.
+        Refusal: 310 no trade right, 311 no view right, 312 no withdraw right, or the account's own code.
     """
-    right = endpoint.right
+    right, account = endpoint.right, key.account
     if right in (TRADE, ORDERS) and "trade" not in key.rights:
-        raise Refusal(310, "This key does not allow trading actions.")
-    needs_view = right == VIEW or (right == ORDERS and not trade_only_reads)
+        code = 310 if right == TRADE else switches.order_read_refusal_code
+        raise Refusal(code, "This key does not allow trading actions.")
+    needs_view = right == VIEW or (right == ORDERS and not switches.trade_only_key_reads_orders)
     if needs_view and "view" not in key.rights:
         raise Refusal(311, "This key does not allow showing account information.")
+    if right == WITHDRAW and "withdraw" not in key.rights:
+        raise Refusal(312, "This key does not allow withdrawal of funds.")
+    if right in account.refusals:
+        raise Refusal(account.refusals[right], "The account may not do this.")

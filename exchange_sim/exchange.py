@@ -8,6 +8,7 @@ from __future__ import annotations
 from random import Random
 
 from exchange_sim.accounts import KEY_LENGTH, Account, ApiKey
+from exchange_sim.feed import Feed
 from exchange_sim.house import House
 from exchange_sim.ledger import Ledger
 from exchange_sim.rules import MarketRules
@@ -17,6 +18,7 @@ from exchange_sim.venue import FIRST_ORDER_NUMBER, Venue, order_id
 
 FIRST_NONCE = 413_289_768
 UUID_BITS = 128
+DELISTED = "DELISTED"
 
 
 class Exchange:
@@ -32,10 +34,23 @@ class Exchange:
         self.keys: dict[str, ApiKey] = {}
         self.house = House()
         self.ledger = Ledger()
+        self.feed = Feed()
+        # Cancel-on-disconnect groups by account name and number: when they expire, in exchange ms.
+        self.groups: dict[tuple[str, int], int] = {}
+        # Fields of assets' rows that were set from outside.
+        self.assets: dict[str, dict[str, object]] = {}
         # Fees taken, in atoms by asset: with them the books close exactly.
         self.fees: dict[str, int] = {}
         self._random = Random(seed)
         self._order_number = FIRST_ORDER_NUMBER
+
+    def symbols(self) -> set[str]:
+        """All assets that any market trades."""
+        return {symbol for venue in self.venues.values() for symbol in (venue.rules.base, venue.rules.quote)}
+
+    def is_delisted(self, symbol: str) -> bool:
+        """Whether an asset was taken off the exchange."""
+        return self.assets.get(symbol, {}).get("depositStatus") == DELISTED
 
     def now_ms(self) -> int:
         """Exchange time in Unix milliseconds."""

@@ -31,21 +31,53 @@ EXECUTES: Mapping[str, bool] = {
     "oversized_body": True,
     "replace_body": True,
 }
+# Faults of what the sockets are told; a rule for them matches channel and market.
+ON_EVENTS = frozenset(
+    {
+        "nonce_gap",
+        "nonce_reset",
+        "crossed_book",
+        "drop_frame",
+        "late_frame",
+        "duplicate_frame",
+        "stalled_socket",
+        "disconnect",
+    },
+)
 _STATUS = {"redirect": 307, "html": 403, "replace_body": 200}
+# How rules call a message of a WebSocket (its path is the action), and the request faults that one can meet.
+SOCKET_METHOD = "WS"
+ON_MESSAGES = frozenset(
+    {
+        "drop_request",
+        "drop_response",
+        "delay_request",
+        "delay_response",
+        "error_code",
+        "ban",
+        "read_lag",
+        "truncated_json",
+        "oversized_body",
+        "replace_body",
+    },
+)
 # How a connection without an answer ends; a silent one is closed by whoever gives up first.
 HOW = ("close", "reset", "hang")
+_EVENT_PARTS = frozenset({"channel", "market"})
 # These codes say that the operation may have succeeded, so by default it has.
 CODES_THAT_EXECUTE = (101, 109)
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which requests a fault is for; an empty part matches all. `contains` looks into target and body."""
+    """Which requests or events a fault is for; an empty part matches all. `contains` looks into target and body."""
 
     method: str = ""
     path: str = ""
     contains: str = ""
     key: str = ""
+    channel: str = ""
+    market: str = ""
 
 
 @dataclass(slots=True)
@@ -113,7 +145,32 @@ class Faults:
 
     def meeting(self, method: str, target: str, body: bytes, key: str) -> list[Fault]:
         """The faults that this request meets now, each counted."""
-        met = [rule for rule in self.rules if _matches(rule.match, method, target, body, key) and _strikes(rule)]
+        rules = (rule for rule in self.rules if rule.fault in EXECUTES)
+        if method == SOCKET_METHOD:
+            rules = (rule for rule in rules if rule.fault in ON_MESSAGES)
+        return self._counted(
+            [rule for rule in rules if _matches(rule.match, method, target, body, key) and _strikes(rule)]
+        )
+
+    def striking_event(self, channel: str, market: str, among: frozenset[str]) -> list[Fault]:
+        """The faults among the named that an event of a channel meets now, each counted."""
+        return self._counted(
+            [
+                rule
+                for rule in self.rules
+                if rule.fault in among
+                and rule.match.channel in ("", channel)
+                and rule.match.market in ("", market)
+                and _strikes(rule)
+            ]
+        )
+
+    @property
+    def strikes_events(self) -> bool:
+        """Whether any rule is for events."""
+        return any(rule.fault in ON_EVENTS for rule in self.rules)
+
+    def _counted(self, met: list[Fault]) -> list[Fault]:
         for rule in met:
             rule.injected += 1
             self.injected[rule.fault] = self.injected.get(rule.fault, 0) + 1
@@ -139,12 +196,18 @@ def _read(wish: Mapping[str, object], number: int) -> Fault:
     known = {"match", "fault", "times", "probability", "seed", "executes", "ms", "status", "code", "body"}
     unknown = set(wish) - known - {"size_bytes", "how"}
     name, match = wish.get("fault"), wish.get("match", {})
-    if unknown or name not in EXECUTES or not isinstance(match, dict) or set(match) - set(Match.__slots__):
-        raise ValueError(f"fault must be one of {', '.join(EXECUTES)}; unknown: {', '.join(sorted(unknown)) or 'none'}")
+    if unknown or name not in EXECUTES.keys() | ON_EVENTS or not isinstance(match, dict):
+        names = ", ".join((*EXECUTES, *sorted(ON_EVENTS)))
+        raise ValueError(f"fault must be one of {names}; unknown: {', '.join(sorted(unknown)) or 'none'}")
+    parts = _EVENT_PARTS if name in ON_EVENTS else frozenset(Match.__slots__) - _EVENT_PARTS
+    if set(match) - parts:
+        raise ValueError(f"a match of {name} has {', '.join(sorted(parts))}")
+    if name in ("nonce_gap", "nonce_reset", "crossed_book") and match.get("channel", "book") != "book":
+        raise ValueError(f"{name} is for the channel book")
     probability = wish.get("probability")
     times = wish.get("times", None if probability is not None else 1)
     code = _number(wish, "code", 109, 999)
-    default = code in CODES_THAT_EXECUTE if name == "error_code" else EXECUTES[str(name)]
+    default = code in CODES_THAT_EXECUTE if name == "error_code" else EXECUTES.get(str(name), True)
     seed = _number(wish, "seed", 0, 2**63)
     fault = Fault(
         number=number,

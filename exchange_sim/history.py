@@ -45,7 +45,7 @@ def _all_items(exchange: Exchange, account: Account) -> list[tuple[int, dict[str
 def _deposit(number: int, deposit: Deposit) -> dict[str, object]:
     return {
         "transactionId": f"00000000-0000-4000-8000-{number:012x}",
-        "executedAt": _moment(deposit.at_ms),
+        "executedAt": moment(deposit.at_ms),
         "type": "deposit",
         "receivedCurrency": deposit.symbol,
         "receivedAmount": write_atoms(deposit.atoms),
@@ -60,7 +60,7 @@ def _trade(order: Order, fill: Fill, base: str, quote: str) -> dict[str, object]
     sent, received = ((quote, value), (base, amount)) if order.is_buy else ((base, amount), (quote, value))
     return {
         "transactionId": fill.fill_id,
-        "executedAt": _moment(fill.at_ns // NS_PER_MS),
+        "executedAt": moment(fill.at_ns // NS_PER_MS),
         "type": "buy" if order.is_buy else "sell",
         "priceCurrency": quote,
         "priceAmount": write_price(fill.price),
@@ -74,5 +74,6 @@ def _trade(order: Order, fill: Fill, base: str, quote: str) -> dict[str, object]
     }
 
 
-def _moment(at_ms: int) -> str:
+def moment(at_ms: int) -> str:
+    """A moment as the exchange writes it: ISO 8601 in UTC with milliseconds."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

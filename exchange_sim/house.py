@@ -41,6 +41,24 @@ class House:
             self._lacking[market].add((is_buy, price))
         self.refill(venue)
 
+    def forget(self, venue: Venue, levels: Iterable[tuple[bool, int]]) -> None:
+        """Take levels away, each (is_buy, price)."""
+        market = venue.rules.market
+        for level in levels:
+            self._wanted[market].pop(level, None)
+            order = self._shown[market].pop(level, None)
+            if order is not None and order.is_resting:
+                venue.book.own_side(is_buy=level[0]).remove(order)
+
+    def make_room(self, venue: Venue, *, is_buy: bool, price: int) -> None:
+        """Take away the wanted levels of the other side that a level would cross."""
+        crossed = [
+            (side, other)
+            for side, other in self._wanted[venue.rules.market]
+            if side is not is_buy and (other <= price if is_buy else other >= price)
+        ]
+        self.forget(venue, crossed)
+
     def levels(self, venue: Venue) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """The levels it wants, bids and asks, as (price, size)."""
         wanted = self._wanted[venue.rules.market].items()

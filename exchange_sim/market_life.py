@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
-from exchange_sim import trading
+from exchange_sim import house_moves
 from exchange_sim.exchange import Exchange
 from exchange_sim.rules import TRADING
 from exchange_sim.venue import Venue
@@ -52,11 +52,11 @@ class MarketLife:
             return
         share = self._random.randint(LARGEST_SHARE, SMALLEST_SHARE)
         amount = max(1, best.total // share // venue.rules.amount_step) * venue.rules.amount_step
-        trading.house_order(self._exchange, venue, is_buy=is_buy, amount=amount, limit=None)
+        house_moves.house_order(self._exchange, venue, is_buy=is_buy, amount=amount, limit=None)
 
     def _move(self, venue: Venue) -> None:
         shift = self._random.randint(-MOST_TICKS_MOVED, MOST_TICKS_MOVED) * venue.rules.tick
         bids, asks = self._exchange.house.levels(venue)
         if shift and all(price + shift > 0 for price, _ in bids):
             moved = ([(price + shift, size) for price, size in side] for side in (bids, asks))
-            trading.set_levels(self._exchange, venue, *moved)
+            house_moves.set_levels(self._exchange, venue, *moved)

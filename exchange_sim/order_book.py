@@ -45,6 +45,8 @@ class Side:
         self._sign = 1 if is_buy else -1
         self._ranks: list[int] = []
         self._levels: dict[int, Level] = {}
+        # Prices whose total changed since it was last asked.
+        self.changed: set[int] = set()
 
     def best(self) -> Level | None:
         """The best level, or nothing."""
@@ -54,8 +56,16 @@ class Side:
         """All levels, best first."""
         return (self._levels[rank] for rank in reversed(self._ranks))
 
+    def take_changes(self) -> list[tuple[int, int]]:
+        """The levels that changed since the last call as (price, total), gone ones with 0."""
+        levels, sign = self._levels, self._sign
+        taken = [(price, level.total if (level := levels.get(price * sign)) else 0) for price in self.changed]
+        self.changed.clear()
+        return taken
+
     def add(self, order: Order) -> None:
         """Queue an order behind all others of its price."""
+        self.changed.add(order.price)
         rank = order.price * self._sign
         level = self._levels.get(rank)
         if level is None:
@@ -68,6 +78,7 @@ class Side:
     def remove(self, order: Order) -> None:
         """Take an order out with whatever remains of it."""
         order.is_resting = False
+        self.changed.add(order.price)
         level = self._levels[order.price * self._sign]
         level.total -= order.remaining
         level.departed += 1
@@ -77,11 +88,13 @@ class Side:
 
     def resize(self, order: Order, remaining: int) -> None:
         """Change what remains of a resting order without moving it in the queue."""
+        self.changed.add(order.price)
         self._levels[order.price * self._sign].total += remaining - order.remaining
         order.remaining = remaining
 
     def traded(self, order: Order, amount: int) -> None:
         """Count a level down by what an order at it has just traded; the order counted itself down."""
+        self.changed.add(order.price)
         self._levels[order.price * self._sign].total -= amount
 
     def _drop(self, rank: int) -> None:
@@ -96,6 +109,11 @@ class OrderBook:
         """Start empty."""
         self.bids = Side(is_buy=True)
         self.asks = Side(is_buy=False)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether any level changed since the changes were last taken."""
+        return bool(self.bids.changed or self.asks.changed)
 
     def own_side(self, *, is_buy: bool) -> Side:
         """The side an order rests on."""

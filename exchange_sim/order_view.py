@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exchange_sim.exchange import Exchange
 from exchange_sim.fixed import write_amount, write_atoms, write_price
-from exchange_sim.order import LIMIT, Fill, Order
+from exchange_sim.order import LIMIT_TYPES, Fill, Order, OrderRequest
 from exchange_sim.rules import MarketRules
 
 NS_PER_MS = 1_000_000
@@ -23,14 +23,31 @@ def order_answer(order: Order, rules: MarketRules, exchange: Exchange) -> dict[s
         answer.update(amountQuote=write_atoms(request.quote), amountQuoteRemaining=write_atoms(order.quote_remaining))
     if request.price is not None:
         answer["price"] = write_price(request.price)
+    answer.update(trigger_fields(request))
     answer.update(_money(order, rules, exchange))
     answer.update(selfTradePrevention=request.self_trade_prevention, visible=True)
-    if request.order_type == LIMIT:
+    if request.order_type in LIMIT_TYPES:
         answer.update(timeInForce=request.time_in_force, postOnly=request.post_only)
     answer["operatorId"] = request.operator_id
+    if request.group is not None:
+        answer["codGroupId"] = request.group
     if order.restatement is not None:
         answer["restatementReason"] = order.restatement
     return answer
+
+
+def trigger_fields(request: OrderRequest) -> dict[str, object]:
+    """The four fields of a trigger order; nothing for others."""
+    trigger = request.trigger
+    if trigger is None:
+        return {}
+    price = write_price(trigger.amount)
+    return {
+        "triggerPrice": price,
+        "triggerAmount": price,
+        "triggerType": trigger.kind,
+        "triggerReference": trigger.reference,
+    }
 
 
 def short_answer(order: Order) -> dict[str, object]:
@@ -56,7 +73,7 @@ def own_trade_answer(order: Order, fill: Fill, rules: MarketRules, exchange: Exc
     row = {"id": fill.fill_id} | identity(order)
     row.update(operatorId=order.request.operator_id, timestamp=fill.at_ns // NS_PER_MS, market=order.request.market)
     row["side"] = "buy" if order.is_buy else "sell"
-    return row | _fill_values(fill, rules, is_settled=_is_settled(fill, exchange))
+    return row | _fill_values(fill, rules, is_settled=is_settled(fill, exchange))
 
 
 def _times(order: Order) -> dict[str, object]:
@@ -71,7 +88,7 @@ def _times(order: Order) -> dict[str, object]:
 def _money(order: Order, rules: MarketRules, exchange: Exchange) -> dict[str, object]:
     fee = order.fee_paid
     if exchange.switches.settle_delay_ms:
-        fee = sum(fill.fee for fill in order.fills if _is_settled(fill, exchange))
+        fee = sum(fill.fee for fill in order.fills if is_settled(fill, exchange))
     return {
         "onHold": write_atoms(order.hold),
         "onHoldCurrency": rules.quote if order.is_buy else rules.base,
@@ -85,7 +102,7 @@ def _money(order: Order, rules: MarketRules, exchange: Exchange) -> dict[str, ob
 
 def _fill_answer(fill: Fill, rules: MarketRules, exchange: Exchange) -> dict[str, object]:
     row: dict[str, object] = {"id": fill.fill_id, "timestamp": fill.at_ns // NS_PER_MS}
-    return row | _fill_values(fill, rules, is_settled=_is_settled(fill, exchange))
+    return row | _fill_values(fill, rules, is_settled=is_settled(fill, exchange))
 
 
 def _fill_values(fill: Fill, rules: MarketRules, *, is_settled: bool) -> dict[str, object]:
@@ -100,6 +117,7 @@ def _fill_values(fill: Fill, rules: MarketRules, *, is_settled: bool) -> dict[st
     return row
 
 
-def _is_settled(fill: Fill, exchange: Exchange) -> bool:
+def is_settled(fill: Fill, exchange: Exchange) -> bool:
+    """Whether the fee of a fill is known."""
     delay_ms = exchange.switches.settle_delay_ms
     return not delay_ms or exchange.clock.steady_ms() >= fill.at_steady_ms + delay_ms

@@ -123,24 +123,24 @@ def decimal(parameters: Mapping[str, object], name: str, digits: int, decimals: 
     return units
 
 
-def price(parameters: Mapping[str, object], tick: int, tick_text: str) -> int | None:
+def price(parameters: Mapping[str, object], tick: int, tick_text: str, name: str = "price") -> int | None:
     """A price on the market's tick grid.
 
     Raises:
         Refusal: 205, 213 zero, 215 more than 15 decimals, 422 off the grid.
     """
-    value = parameters.get("price")
+    value = parameters.get(name)
     if value is None:
         return None
     try:
         units, written = fixed.read(value, MOST_PRICE_DECIMALS)
     except ValueError:
-        raise invalid("price") from None
+        raise invalid(name) from None
     if written > MOST_PRICE_DECIMALS:
-        raise Refusal(215, "price has more than 15 decimals.")
+        raise Refusal(215, f"{name} has more than 15 decimals.")
     if not units:
-        raise Refusal(213, "price is too low.")
+        raise Refusal(213, f"{name} is too low.")
     scale: int = 10 ** (MOST_PRICE_DECIMALS - fixed.PRICE_DIGITS)
     if units % (tick * scale):
-        raise Refusal(422, f"price must be a multiple of the tick size {tick_text}.")
+        raise Refusal(422, f"{name} must be a multiple of the tick size {tick_text}.")
     return units // scale

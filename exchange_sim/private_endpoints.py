@@ -1,40 +1,29 @@
-"""The private endpoints: orders, own trades, balances, fees, history.
+"""The private endpoints that read: orders, own trades, balances, fees, history.
 
 Reads lag behind writes as the switches say: a `GET /order` that answers 240 proves nothing for a while.
 """
 
 from __future__ import annotations
 
-from exchange_sim import parameters, trading
-from exchange_sim.endpoint import ORDERS, TRADE, VIEW, Call, Endpoint
+from exchange_sim import parameters
+from exchange_sim.endpoint import ORDERS, VIEW, Call, Endpoint
 from exchange_sim.fixed import write, write_atoms
 from exchange_sim.history import history_answer
 from exchange_sim.money import RATE_DIGITS
-from exchange_sim.order import Order
-from exchange_sim.order_form import FIELDS, REQUIRED, read_order
-from exchange_sim.order_view import canceled_answer, order_answer, own_trade_answer, short_answer
+from exchange_sim.order_endpoints import ONE_ORDER, find_order
+from exchange_sim.order_view import order_answer, own_trade_answer
 from exchange_sim.public_endpoints import between_ids, read_window
-from exchange_sim.refusal import missing, not_found
-from exchange_sim.venue import Venue
+from exchange_sim.refusal import not_found
 
 MOST_ROWS, USUAL_ROWS = 1_000, 500
 NS_PER_MS = 1_000_000
 CAPABILITIES = ["buy", "sell", "depositCrypto", "depositFiat", "withdrawCrypto", "withdrawFiat"]
 
 
-def create_order(call: Call) -> object:
-    """Place an order."""
-    request = read_order(call.exchange, call.parameters)
-    order = trading.place(call.exchange, call.account, request)
-    if not request.response_required:
-        return short_answer(order)
-    return order_answer(order, call.exchange.venues[request.market].rules, call.exchange)
-
-
 def get_order(call: Call) -> object:
     """Read one order, once the read lag is over and while the exchange still remembers it."""
     exchange = call.exchange
-    venue, order = _find_order(call)
+    venue, order = find_order(call)
     now_ms, switches = exchange.clock.steady_ms(), exchange.switches
     if now_ms - order.created_steady_ms < call.lag(switches.order_read_lag_ms):
         raise not_found()
@@ -45,14 +34,6 @@ def get_order(call: Call) -> object:
     if order.stale_answer is not None and now_ms < order.stale_until_ms:
         return order.stale_answer
     return order_answer(order, venue.rules, exchange)
-
-
-def cancel_order(call: Call) -> object:
-    """Cancel one order; the answer says nothing about its fills."""
-    parameters.operator_id(call.parameters, call.exchange, in_query=True)
-    venue, order = _find_order(call)
-    trading.cancel(call.exchange, venue, order)
-    return canceled_answer(order)
 
 
 def orders(call: Call) -> object:
@@ -139,32 +120,12 @@ def _rates(call: Call) -> dict[str, str]:
     }
 
 
-def _find_order(call: Call) -> tuple[Venue, Order]:
-    """The order a request names; the client order id wins.
-
-    Raises:
-        Refusal: 203, 205, 240 unknown or another account's.
-    """
-    venue = parameters.venue_of(call.exchange, call.parameters)
-    client_id = parameters.identifier(call.parameters, "clientOrderId")
-    order_id = parameters.identifier(call.parameters, "orderId")
-    if client_id is None and order_id is None:
-        raise missing("orderId")
-    order = venue.by_client_id.get(client_id) if client_id is not None else venue.orders.get(order_id or "")
-    if order is None or order.account is not call.account:
-        raise not_found()
-    return venue, order
-
-
-_ORDER = frozenset({"market", "orderId", "clientOrderId"})
 _PAGE = frozenset({"market", "limit", "start", "end"})
 _HISTORY = frozenset({"fromDate", "toDate", "page", "maxItems", "type"})
 _FIRST = ("market",)
 
 PRIVATE_ENDPOINTS = (
-    Endpoint("privateCreateOrder", "POST", "/v2/order", create_order, FIELDS, REQUIRED, TRADE),
-    Endpoint("privateGetOrder", "GET", "/v2/order", get_order, _ORDER, _FIRST, ORDERS),
-    Endpoint("privateCancelOrder", "DELETE", "/v2/order", cancel_order, _ORDER | {"operatorId"}, _FIRST, TRADE),
+    Endpoint("privateGetOrder", "GET", "/v2/order", get_order, ONE_ORDER, _FIRST, ORDERS),
     Endpoint("privateGetOrders", "GET", "/v2/orders", orders, _PAGE | {"orderIdFrom", "orderIdTo"}, _FIRST, ORDERS, 5),
     Endpoint(
         "privateGetOrdersOpen", "GET", "/v2/ordersOpen", orders_open, frozenset({"market", "base"}), (), ORDERS, 5, 100

@@ -10,11 +10,12 @@ from typing import TypeVar
 
 from exchange_sim import parameters
 from exchange_sim.endpoint import Call, Endpoint
+from exchange_sim.exchange import Exchange
 from exchange_sim.fixed import write_amount, write_atoms, write_price
 from exchange_sim.intervals import DAY_MS, INTERVALS
 from exchange_sim.refusal import Refusal, invalid
 from exchange_sim.rules import AUCTION, AUCTION_MATCHING, HALTED, asset_decimals
-from exchange_sim.tape import DayStatistics
+from exchange_sim.tape import DayStatistics, Trade
 from exchange_sim.venue import Venue
 
 Row = TypeVar("Row")
@@ -38,13 +39,13 @@ def markets_answer(call: Call) -> object:
 
 def assets_answer(call: Call) -> object:
     """One asset or all that any market trades."""
-    symbols = {symbol for venue in call.exchange.venues.values() for symbol in (venue.rules.base, venue.rules.quote)}
+    symbols = call.exchange.symbols()
     wanted = call.parameters.get("symbol")
     if wanted is None:
-        return [_asset(symbol) for symbol in sorted(symbols)]
+        return [asset_row(call.exchange, symbol) for symbol in sorted(symbols)]
     if wanted not in symbols:
         raise invalid("symbol")
-    found = _asset(str(wanted))
+    found = asset_row(call.exchange, str(wanted))
     return found if call.exchange.switches.filtered_shape == "object" else [found]
 
 
@@ -52,9 +53,8 @@ def book_answer(call: Call) -> object:
     """The best levels of a market; no book while it is not trading."""
     venue = parameters.venue_of(call.exchange, call.parameters)
     depth = parameters.whole(call.parameters, "depth", MOST_LEVELS, 1, MOST_LEVELS)
-    if venue.rules.status in (HALTED, AUCTION, AUCTION_MATCHING):
-        state = venue.rules.status.upper()
-        raise Refusal(431, f"getBook is not available for {venue.rules.market} in state {state}")
+    check_has_book(venue)
+    call.exchange.feed.flush(venue, call.exchange.clock.now_ns())
     return {
         "market": venue.rules.market,
         "nonce": venue.nonce,
@@ -70,11 +70,7 @@ def book_answer(call: Call) -> object:
 
 def trades_answer(call: Call) -> object:
     """The public trades of a market, newest first."""
-    venue = parameters.venue_of(call.exchange, call.parameters)
-    limit = parameters.whole(call.parameters, "limit", USUAL_TRADES, 1, MOST_TRADES)
-    start_ms, end_ms = read_window(call, is_limited=True)
-    rows = venue.tape.between(start_ms, end_ms)
-    rows = between_ids(call, rows, lambda trade: trade.trade_id, "tradeIdFrom", "tradeIdTo")
+    _, trades = chosen_trades(call)
     return [
         {
             "id": trade.trade_id,
@@ -83,7 +79,7 @@ def trades_answer(call: Call) -> object:
             "price": write_price(trade.price),
             "side": "buy" if trade.is_buy else "sell",
         }
-        for trade in rows[: -limit - 1 : -1]
+        for trade in trades
     ]
 
 
@@ -113,12 +109,33 @@ def ticker_price_answer(call: Call) -> object:
 
 def ticker_book_answer(call: Call) -> object:
     """The best bid and ask."""
-    return _one_or_all(call, lambda venue: {"market": venue.rules.market} | _best(call, venue))
+    return _one_or_all(call, lambda venue: {"market": venue.rules.market} | _best(call.exchange, venue))
 
 
 def ticker_24h_answer(call: Call) -> object:
     """Price and volume of the last 24 hours, with the best bid and ask."""
-    return _one_or_all(call, lambda venue: _day(call, venue))
+    return _one_or_all(call, lambda venue: day_row(call.exchange, venue))
+
+
+def check_has_book(venue: Venue) -> None:
+    """Refuse to show a book in a state that has none.
+
+    Raises:
+        Refusal: 431.
+    """
+    if venue.rules.status in (HALTED, AUCTION, AUCTION_MATCHING):
+        state = venue.rules.status.upper()
+        raise Refusal(431, f"getBook is not available for {venue.rules.market} in state {state}")
+
+
+def chosen_trades(call: Call) -> tuple[Venue, list[Trade]]:
+    """The market and the public trades that a call asks for, newest first."""
+    venue = parameters.venue_of(call.exchange, call.parameters)
+    limit = parameters.whole(call.parameters, "limit", USUAL_TRADES, 1, MOST_TRADES)
+    start_ms, end_ms = read_window(call, is_limited=True)
+    rows = venue.tape.between(start_ms, end_ms)
+    rows = between_ids(call, rows, lambda trade: trade.trade_id, "tradeIdFrom", "tradeIdTo")
+    return venue, rows[: -limit - 1 : -1]
 
 
 def read_window(call: Call, *, is_limited: bool) -> tuple[int, int]:
@@ -145,14 +162,8 @@ def between_ids(call: Call, rows: list[Row], id_of: Callable[[Row], str], first:
     return rows
 
 
-def _one_or_all(call: Call, row: Callable[[Venue], object]) -> object:
-    if "market" not in call.parameters:
-        return [row(venue) for venue in call.exchange.venues.values()]
-    found = row(parameters.venue_of(call.exchange, call.parameters))
-    return found if call.exchange.switches.filtered_shape == "object" else [found]
-
-
-def _asset(symbol: str) -> dict[str, object]:
+def asset_row(exchange: Exchange, symbol: str) -> dict[str, object]:
+    """One asset's row, with what was set from outside."""
     is_fiat = asset_decimals(symbol) == asset_decimals("EUR")
     return {
         "symbol": symbol,
@@ -166,7 +177,14 @@ def _asset(symbol: str) -> dict[str, object]:
         "withdrawalStatus": "OK",
         "networks": ["SEPA" if is_fiat else symbol],
         "message": "",
-    }
+    } | exchange.assets.get(symbol, {})
+
+
+def _one_or_all(call: Call, row: Callable[[Venue], object]) -> object:
+    if "market" not in call.parameters:
+        return [row(venue) for venue in call.exchange.venues.values()]
+    found = row(parameters.venue_of(call.exchange, call.parameters))
+    return found if call.exchange.switches.filtered_shape == "object" else [found]
 
 
 def _ticker_price(venue: Venue) -> dict[str, object]:
@@ -176,27 +194,28 @@ def _ticker_price(venue: Venue) -> dict[str, object]:
     return row
 
 
-def _best(call: Call, venue: Venue) -> dict[str, object]:
+def _best(exchange: Exchange, venue: Venue) -> dict[str, object]:
     row: dict[str, object] = {}
     for name, side in (("bid", venue.book.bids), ("ask", venue.book.asks)):
         level = side.best()
         if level is not None:
             row[name], row[f"{name}Size"] = write_price(level.price), write_amount(level.total)
-        elif call.exchange.switches.empty_ticker_side == "null":
+        elif exchange.switches.empty_ticker_side == "null":
             row[name], row[f"{name}Size"] = None, None
     return row
 
 
-def _day(call: Call, venue: Venue) -> dict[str, object]:
-    now_ms = call.exchange.now_ms()
+def day_row(exchange: Exchange, venue: Venue) -> dict[str, object]:
+    """One market's price and volume of the last 24 hours."""
+    now_ms = exchange.now_ms()
     row: dict[str, object] = {"market": venue.rules.market, "startTimestamp": now_ms - DAY_MS, "timestamp": now_ms}
     statistics = venue.tape.day(now_ms)
     if statistics is not None:
         row.update(_day_values(statistics))
-    elif call.exchange.switches.quiet_ticker_24h == "null":
+    elif exchange.switches.quiet_ticker_24h == "null":
         names = ("open", "openTimestamp", "high", "low", "last", "closeTimestamp", "volume", "volumeQuote")
         row.update(dict.fromkeys(names))
-    return row | _best(call, venue)
+    return row | _best(exchange, venue)
 
 
 def _day_values(statistics: DayStatistics) -> dict[str, object]:
@@ -216,13 +235,14 @@ def _day_values(statistics: DayStatistics) -> dict[str, object]:
 
 _MARKET = frozenset({"market"})
 _PAGE = frozenset({"market", "limit", "start", "end"})
+TRADES_PAGE = _PAGE | {"tradeIdFrom", "tradeIdTo"}
 
 PUBLIC_ENDPOINTS = (
     Endpoint("getTime", "GET", "/v2/time", time_answer),
     Endpoint("getMarkets", "GET", "/v2/markets", markets_answer, _MARKET),
     Endpoint("getAssets", "GET", "/v2/assets", assets_answer, frozenset({"symbol"})),
     Endpoint("getBook", "GET", "/v2/{market}/book", book_answer, _MARKET | {"depth"}),
-    Endpoint("getTrades", "GET", "/v2/{market}/trades", trades_answer, _PAGE | {"tradeIdFrom", "tradeIdTo"}, weight=5),
+    Endpoint("getTrades", "GET", "/v2/{market}/trades", trades_answer, TRADES_PAGE, weight=5),
     Endpoint("getCandles", "GET", "/v2/{market}/candles", candles_answer, _PAGE | {"interval"}, ("interval",)),
     Endpoint("getTickerPrice", "GET", "/v2/ticker/price", ticker_price_answer, _MARKET),
     Endpoint("getTickerBook", "GET", "/v2/ticker/book", ticker_book_answer, _MARKET),

@@ -13,7 +13,7 @@ from typing import cast
 
 import orjson
 
-from exchange_sim import fixed, trading
+from exchange_sim import fixed, house_moves
 from exchange_sim.exchange import Exchange
 from exchange_sim.intervals import DAY_MS, INTERVALS
 from exchange_sim.rules import MarketRules
@@ -53,7 +53,7 @@ def start_market(exchange: Exchange, venue: Venue, recording: Recording) -> None
     nonce = cast("dict[str, int]", recording["book"]).get("nonce")
     for trade in _trades(exchange, recording):
         venue.tape.add(trade)
-    trading.set_levels(exchange, venue, _levels(book["bids"]), _levels(book["asks"]))
+    house_moves.set_levels(exchange, venue, _levels(book["bids"]), _levels(book["asks"]))
     if nonce is not None:
         venue.nonce = nonce
 

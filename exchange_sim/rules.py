@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exchange_sim import fixed
-from exchange_sim.order import LIMIT, MARKET, OrderRequest
+from exchange_sim.order import MARKET, ORDER_TYPES, OrderRequest
 from exchange_sim.refusal import Refusal
 
 TRADING = "trading"
@@ -67,7 +67,7 @@ def default_row(market: str) -> dict[str, object]:
         "tickSize": "0.01",
         "maxOpenOrders": 400,
         "feeCategory": "A",
-        "orderTypes": [MARKET, LIMIT],
+        "orderTypes": list(ORDER_TYPES),
     }
 
 
@@ -124,7 +124,7 @@ def check_status(rules: MarketRules, request: OrderRequest) -> None:
         raise Refusal(424, f"Market {rules.market} is in cancelOnly.")
     if rules.status == AUCTION_MATCHING:
         raise Refusal(426, f"Market {rules.market} is in auctionMatching.")
-    if request.order_type != LIMIT:
+    if request.order_type == MARKET:
         raise Refusal(425, f"Market {rules.market} is in auction.")
     if request.time_in_force != "GTC":
         raise Refusal(231, "timeInForce must be GTC when the market is paused.")

@@ -16,11 +16,14 @@ from exchange_sim.edge import HTML, NOT_FOUND_HTML, Answer, Edge, Sender
 from exchange_sim.exchange import Exchange
 from exchange_sim.faults import Fault, Faults
 from exchange_sim.faulty_answer import REPLACING, faulty
+from exchange_sim.groups import watch_groups
 from exchange_sim.ledger import ReceivedRequest
 from exchange_sim.rate_limits import RateLimits
 from exchange_sim.signatures import Claim
+from exchange_sim.sockets import Sockets, is_handshake
 
 ADMIN_PREFIX = "/_sim/"
+SWITCHING_PROTOCOLS = 101
 KEEP_ALIVE_S = 75
 MS_PER_S = 1_000
 # How long a hanging connection is held before it is closed all the same.
@@ -43,20 +46,26 @@ class SimServer:
         self.limits = limits or RateLimits()
         self.faults = Faults()
         self.edge = Edge(exchange, self.limits)
+        self.sockets = Sockets(self.edge, self.faults)
         self._admin = Admin(exchange, self.limits, self.faults)
         self._web = web.Server(self._respond, access_log=None, keepalive_timeout=KEEP_ALIVE_S)
         self._listener: asyncio.Server | None = None
+        self._watch: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and tell the port."""
         self._listener = await asyncio.get_running_loop().create_server(self._web, host, port)
+        self._watch = asyncio.create_task(watch_groups(self.exchange))
         address = self._listener.sockets[0].getsockname()
         return int(address[1])
 
     async def stop(self) -> None:
         """Close the listener and all connections."""
+        if self._watch is not None:
+            self._watch.cancel()
         if self._listener is not None:
             self._listener.close()
+        await self.sockets.stop()
         await self._web.shutdown(timeout=1)
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -86,6 +95,9 @@ class SimServer:
         met = self.faults.meeting(request.method, target, body, claim.key or "") if self.faults.rules else None
         if met:
             return await self._respond_with_faults(request, received, sender, met)
+        if is_handshake(request):
+            received.status = SWITCHING_PROTOCOLS
+            return await self.sockets.serve(request)
         answer = self.edge.answer(received, sender)
         received.status, received.error_code = answer.status, answer.error_code
         return _written(answer)

@@ -6,17 +6,18 @@ Called by `trading` for each planned take. What one side pays, the other side an
 from __future__ import annotations
 
 from exchange_sim import money
+from exchange_sim.accounts import Account
 from exchange_sim.exchange import Exchange
 from exchange_sim.fixed import ATOMS_PER_AMOUNT
 from exchange_sim.matching import Take
-from exchange_sim.order import FILLED, PARTIALLY_FILLED, Fill, Order
+from exchange_sim.order import FILLED, PARTIALLY_FILLED, Fill, Order, OrderRequest
 from exchange_sim.rules import MarketRules
 from exchange_sim.tape import Trade
 from exchange_sim.venue import Venue
 
 
 def settle(exchange: Exchange, venue: Venue, taker: Order, take: Take) -> None:
-    """Carry one match out at the maker's price."""
+    """Carry one match out at the maker's price, and tell of its fills and of the public trade."""
     now_ns, price = exchange.clock.now_ns(), take.maker.price
     fill_id = exchange.new_fill_id()
     for order, is_taker in ((taker, True), (take.maker, False)):
@@ -26,25 +27,44 @@ def settle(exchange: Exchange, venue: Venue, taker: Order, take: Take) -> None:
         if not order.account.is_house:
             fill = Fill(fill_id, take.amount, price, is_taker, fee, now_ns, exchange.clock.steady_ms())
             _note_fill(venue, order, fill)
-    venue.tape.add(Trade(fill_id, now_ns // 1_000_000, now_ns, take.amount, price, taker.is_buy))
+            exchange.feed.order_filled(venue, order, fill)
+    trade = venue.tape.add(Trade(fill_id, now_ns // 1_000_000, now_ns, take.amount, price, taker.is_buy))
+    exchange.feed.traded(venue, trade)
 
 
 def release(order: Order, rules: MarketRules) -> None:
     """Give the hold of a closed order back."""
+    rehold(order, rules, 0)
+
+
+def rehold(order: Order, rules: MarketRules, needed: int) -> None:
+    """Hold another amount for an order than until now; the free balance gives or takes the difference."""
     balance = order.account.balance(rules.quote if order.is_buy else rules.base)
-    balance.held -= order.hold
-    balance.available += order.hold
-    order.hold = 0
+    balance.available -= needed - order.hold
+    balance.held += needed - order.hold
+    order.hold = needed
 
 
-def hold_for(exchange: Exchange, rules: MarketRules, order: Order) -> int:
+def limit_hold(exchange: Exchange, rules: MarketRules, account: Account, request: OrderRequest, remaining: int) -> int:
     """Atoms that what remains of a limit order must hold: a buy its value and fee, a sell its base."""
-    if not order.is_buy:
-        return order.remaining * ATOMS_PER_AMOUNT
-    rate = order.account.taker_rate
-    if order.request.post_only and exchange.switches.post_only_hold == "maker":
-        rate = order.account.maker_rate
-    return money.debit(order.remaining * order.price, rate, rules.quote_step)
+    if not request.is_buy:
+        return remaining * ATOMS_PER_AMOUNT
+    rate = account.taker_rate
+    if request.post_only and exchange.switches.post_only_hold == "maker":
+        rate = account.maker_rate
+    return money.debit(remaining * (request.price or 0), rate, rules.quote_step)
+
+
+def trigger_hold(rules: MarketRules, account: Account, request: OrderRequest) -> int:
+    """Atoms that a market order waiting for its trigger holds, reckoned at the trigger's price."""
+    price = request.trigger.amount if request.trigger else 0
+    if request.is_buy:
+        return request.quote or money.debit((request.amount or 0) * price, account.taker_rate, rules.quote_step)
+    amount = request.amount
+    if amount is None:
+        step_value = price * rules.amount_step
+        amount = -(-(request.quote or 0) // step_value) * rules.amount_step
+    return amount * ATOMS_PER_AMOUNT
 
 
 def _move(exchange: Exchange, rules: MarketRules, order: Order, take: Take, *, is_taker: bool) -> int:
@@ -95,7 +115,9 @@ def _rest_hold(exchange: Exchange, rules: MarketRules, order: Order, take: Take,
         order.quote_remaining -= paid
         return order.quote_remaining
     order.remaining -= take.amount
-    return hold_for(exchange, rules, order) if order.request.price is not None else 0
+    if order.request.price is None:
+        return 0
+    return limit_hold(exchange, rules, order.account, order.request, order.remaining)
 
 
 def _earn(exchange: Exchange, rules: MarketRules, order: Order, take: Take, rate: int) -> int:

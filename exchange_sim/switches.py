@@ -44,6 +44,22 @@ class Switches:
     zero_balances: str = _choice("omitted", "listed")
     account_capabilities: bool = False
     house_refills: bool = True
+    trigger_direction: str = _choice("documented", "reversed")
+    market_protection_per_cent: int | None = 10
+    update_busy_ms: int = 50
+    group_refusal_code: int = field(default=433, metadata={"choices": (433, 205)})
+    nothing_to_cancel: str = _choice("empty_list", "not_found")
+    withdrawal_checks_first: str = _choice("validation", "permission")
+    staking_balance_weight: int = field(default=5, metadata={"choices": (5, 1)})
+    report_quantity_name: str = _choice("quantity", "size")
+    order_read_refusal_code: int = field(default=310, metadata={"choices": (310, 311)})
+    account_channel_needs_view: bool = True
+    account_event_order: str = _choice("shuffled", "in_order")
+    socket_errors: str = _choice("action", "event")
+    candle_event: str = _choice("candle", "candles")
+    delta_after_subscribe: bool = True
+    book_batch_ms: int = 100
+    ping_interval_ms: int = 50_000
 
 
 def changed(switches: Switches, changes: Mapping[str, object]) -> Switches:

@@ -72,8 +72,8 @@ class Tape:
         """The newest trade."""
         return self.trades[-1] if self.trades else None
 
-    def add(self, trade: Trade) -> None:
-        """Append a trade; one that is older than the last is dated like the last."""
+    def add(self, trade: Trade) -> Trade:
+        """Append a trade and give it as kept: one that is older than the last is dated like the last."""
         if self.trades and trade.at_ns < self.trades[-1].at_ns:
             trade = trade._replace(at_ms=self.trades[-1].at_ms, at_ns=self.trades[-1].at_ns)
         self.trades.append(trade)
@@ -84,6 +84,7 @@ class Tape:
             self.minutes.append(single)
         if len(self.trades) > MAX_TRADES + FORGET_BLOCK:
             del self.trades[:FORGET_BLOCK]
+        return trade
 
     def between(self, start_ms: int, end_ms: int) -> list[Trade]:
         """The trades from start to end, both included, oldest first."""

@@ -25,6 +25,8 @@ class Venue:
         # The newest order of a client order id, and those whose order is still open.
         self.by_client_id: dict[str, Order] = {}
         self.open_client_ids: set[str] = set()
+        # Trigger orders that have not fired, oldest first.
+        self.waiting: dict[str, Order] = {}
         self.next_order_number = FIRST_ORDER_NUMBER
 
     def new_order_id(self) -> str:

@@ -27,10 +27,12 @@ from market_service.catalogue import Catalogue
 from market_service.exchange import BitvavoExchange, Points
 from market_service.pulse import Pulse
 from market_service.rpc import DOMAIN, RIGHTS, MarketRpc, UseCases
+from market_service.scan import rpc as scan_rpc
+from market_service.scan.assembly import open_scans
 from market_service.settings import Settings
 from market_service.tickers import Tickers
 from market_service.trades import Trades
-from protos.market.v1.market_pb2_grpc import add_MarketServiceServicer_to_server
+from protos.market.v1.market_pb2_grpc import add_MarketServiceServicer_to_server, add_ScanServiceServicer_to_server
 
 READY_NAME: Final = "market.ready"
 LIMITS: Final = Limits(concurrent_rpcs=2048, concurrent_streams=1024)
@@ -47,16 +49,18 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async with _open(settings.rest_url) as http:
         exchange = _exchange(settings, http)
         use_cases = build(exchange)
-        server = RpcServer(domain=DOMAIN, rights=RIGHTS, limits=LIMITS)
+        server = RpcServer(domain=DOMAIN, rights={**RIGHTS, **scan_rpc.RIGHTS}, limits=LIMITS)
         server.add(add_MarketServiceServicer_to_server, MarketRpc(use_cases))
         server.health.set(READY_NAME, serving=False)
         pulse = Pulse(exchange, lambda ready: server.health.set(READY_NAME, ready))
-        async with Loops() as loops:
+        async with open_scans(settings.scans, use_cases.candles) as scans, Loops() as loops:
+            server.add(add_ScanServiceServicer_to_server, scans.rpc)
             loops.start("pulse", pulse.run)
             loops.start("markets", use_cases.catalogue.keep_fresh)
             await _announce(settings, server)
+            scans.start(loops)
             await stop.wait()
-            await server.drain()
+            await asyncio.gather(scans.hand_over(), server.drain())
         await close(use_cases)
 
 

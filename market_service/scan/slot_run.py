@@ -29,6 +29,8 @@ CALL_MARGIN_SECONDS: Final = 1.0
 FAILURES_ALARMED: Final = 5
 
 ATTEMPTS_USED: Final = "ATTEMPTS_USED"
+PROPOSAL_UNKNOWN: Final = "PROPOSAL_UNKNOWN"
+"""trade_service never answered: the proposal of the run's id may exist."""
 RESERVED_BEFORE: Final = "RESERVED_BEFORE"
 PERMISSION_OVER: Final = "PERMISSION_OVER"
 ANALYST_MISSING: Final = "ANALYST_MISSING"
@@ -101,7 +103,7 @@ class SlotRun:
             await self._end(planned, None)
             return
         if self.claim.attempt > ATTEMPTS_MAX:
-            raise _EndedError(RunStatus.FAILED, ATTEMPTS_USED)
+            raise _EndedError(RunStatus.FAILED, ATTEMPTS_USED if stored is None else PROPOSAL_UNKNOWN)
         if stored is None or stored.opinion is None:
             opinion = await self._decide(slot)
             self._require(await self._holds.keep_opinion(self.claim, planned, opinion))
@@ -186,7 +188,7 @@ class SlotRun:
         failed = ended is not None and ended.status is RunStatus.FAILED
         failures = job.failures if ended is None else job.failures + 1 if failed else 0
         pace = job.pace if ended is None else adapted(job.content.pace, self._volatility, failures)
-        proposed = ended is not None and ended.status is RunStatus.PROPOSED and planned.slot is not None
+        named = ended is not None and (ended.status is RunStatus.PROPOSED or ended.failure == PROPOSAL_UNKNOWN)
         end = End(
             job_id=self.claim.job_id,
             fence=self.claim.fence,
@@ -194,7 +196,7 @@ class SlotRun:
             requested=planned.requested,
             status=None if ended is None else ended.status,
             failure="" if ended is None else ended.failure,
-            proposal_id=proposal_id_of(self.claim.job_id, planned.slot) if proposed and planned.slot else None,
+            proposal_id=proposal_id_of(self.claim.job_id, planned.slot) if named and planned.slot else None,
             opinion=None if ended is None else ended.opinion,
             missed=planned.missed,
             next_slot=planned.next_slot if ended is None else following(job, planned, pace, now),

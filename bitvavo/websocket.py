@@ -8,7 +8,6 @@ import asyncio
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -21,6 +20,7 @@ from yarl import URL
 from bitvavo.errors import HTTP_TOO_MANY_REQUESTS
 from bitvavo.frames import MAX_FRAME_BYTES
 from bitvavo.origin import checked_socket_url, tls_context
+from bitvavo.proof import Proof, SocketLostError, SocketRefusedError
 from bitvavo.topics import Topic, subscribe_message, unsubscribe_message
 
 HANDSHAKE_SECONDS: Final = 5.0
@@ -33,27 +33,6 @@ SILENT_SECONDS: Final = 3.0
 """With no ping answered for this long the socket counts as dead, though the system has not noticed."""
 
 MAX_PINGS_UNDER_WAY: Final = 64
-
-
-class SocketRefusedError(Exception):
-    """No socket: `too_soon` when the exchange says that we open them too quickly (HTTP 429)."""
-
-    def __init__(self, reason: str, *, too_soon: bool = False) -> None:
-        """Keep a reason of ours; no text of another library."""
-        super().__init__(reason)
-        self.too_soon = too_soon
-
-
-class SocketLostError(Exception):
-    """The socket is of no use any more: closed, reset, silent, or it sent what is no text frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """A moment at which the exchange had certainly not yet said what has not arrived: wall clock and monotonic."""
-
-    as_of: datetime
-    at: float
 
 
 class SocketOpener:

@@ -10,6 +10,7 @@ from typing import Final
 from kernel.decimals import parse_decimal
 from kernel.environment import Environment, is_loopback
 from kernel.secret import Secret
+from market_service.live.settings import LiveSettings, read_live_settings
 from market_service.scan.assembly import ScanSettings
 from market_service.scan.model_analyst import ModelSettings, Prices, checked_url
 
@@ -60,6 +61,7 @@ class Settings:
     listen: str
     metrics_listen: str
     rest_url: str
+    live: LiveSettings
     readonly_key: ReadonlyKey | None
     scans: ScanSettings | None
     ready_file: Path | None
@@ -78,10 +80,12 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     metrics_listen = env.address("MARKET_METRICS_LISTEN", default=DEFAULT_METRICS_LISTEN)
     loopback = is_loopback(listen) and is_loopback(metrics_listen)
     ready_file = env.optional("MARKET_READY_FILE")
+    rest_url = env.text("BITVAVO_REST_URL", default=DEFAULT_REST_URL)
     settings = Settings(
         listen=listen,
         metrics_listen=metrics_listen,
-        rest_url=env.text("BITVAVO_REST_URL", default=DEFAULT_REST_URL),
+        rest_url=rest_url,
+        live=read_live_settings(env, rest_url),
         readonly_key=_readonly_key(env, loopback=loopback),
         scans=_scans(env, loopback=loopback),
         ready_file=Path(ready_file) if ready_file else None,

@@ -421,6 +421,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL: a defect of this service; its log has it under the request id in the trailers. No metadata."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 16
     """RESOURCE_EXHAUSTED with RetryInfo: too many calls or health watches at once. No metadata."""
+    ERROR_REASON_RESUME_TOKEN_INVALID: _ErrorReason.ValueType  # 17
+    """INVALID_ARGUMENT: `resume_token` is not one of ours, or was given for another market. No metadata."""
+    ERROR_REASON_STOPPING: _ErrorReason.ValueType  # 18
+    """UNAVAILABLE with RetryInfo: the service is stopping and ends its streams; open them again, with the resume token
+    where there is one. No metadata.
+    """
+    ERROR_REASON_SLOW_READER: _ErrorReason.ValueType  # 19
+    """RESOURCE_EXHAUSTED with RetryInfo: the reader took nothing for too long, so its stream was ended. Metadata:
+    `seconds`, "30".
+    """
     ERROR_REASON_SCANS_OFF: _ErrorReason.ValueType  # 40
     """FAILED_PRECONDITION: the service runs without a database of its own, so there are no scans. No metadata."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 41
@@ -491,6 +501,16 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
 """INTERNAL: a defect of this service; its log has it under the request id in the trailers. No metadata."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 16
 """RESOURCE_EXHAUSTED with RetryInfo: too many calls or health watches at once. No metadata."""
+ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 17
+"""INVALID_ARGUMENT: `resume_token` is not one of ours, or was given for another market. No metadata."""
+ERROR_REASON_STOPPING: ErrorReason.ValueType  # 18
+"""UNAVAILABLE with RetryInfo: the service is stopping and ends its streams; open them again, with the resume token
+where there is one. No metadata.
+"""
+ERROR_REASON_SLOW_READER: ErrorReason.ValueType  # 19
+"""RESOURCE_EXHAUSTED with RetryInfo: the reader took nothing for too long, so its stream was ended. Metadata:
+`seconds`, "30".
+"""
 ERROR_REASON_SCANS_OFF: ErrorReason.ValueType  # 40
 """FAILED_PRECONDITION: the service runs without a database of its own, so there are no scans. No metadata."""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 41
@@ -1478,6 +1498,299 @@ class ListCandlesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListCandlesResponse: _TypeAlias = ListCandlesResponse  # noqa: Y015
+
+@_typing.final
+class WatchTickersRequest(_message.Message):
+    """WatchTickersRequest names the markets to watch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def markets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The markets, 1 to 500, no name twice; a name the exchange lacks is NOT_FOUND."""
+
+    def __init__(
+        self,
+        *,
+        markets: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["markets", b"markets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTickersRequest: _TypeAlias = WatchTickersRequest  # noqa: Y015
+
+@_typing.final
+class WatchTickersResponse(_message.Message):
+    """WatchTickersResponse is what changed since the message before; the first one has every market watched."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKERS_FIELD_NUMBER: _builtins.int
+    MARKETS_UNKNOWN_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    skipped: _builtins.int
+    """How many changes of these tickers were passed over since the message before, because this reader was slow."""
+    @_builtins.property
+    def tickers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ticker]:
+        """The tickers that changed, each with all its parts, in the order of their markets' names. Those of the markets in
+        `markets_unknown` are missing.
+        """
+
+    @_builtins.property
+    def markets_unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Markets whose ticker is not known now, such as after a lost connection. What was sent of them before is out of date;
+        they come as tickers again once they are known.
+        """
+
+    @_builtins.property
+    def freshness(self) -> Global___Freshness:
+        """How old the tickers are. QUALITY_STALE: the exchange is not heard; QUALITY_RESYNCING: `markets_unknown` has some."""
+
+    def __init__(
+        self,
+        *,
+        tickers: _abc.Iterable[Global___Ticker] | None = ...,
+        markets_unknown: _abc.Iterable[_builtins.str] | None = ...,
+        skipped: _builtins.int = ...,
+        freshness: Global___Freshness | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "markets_unknown", b"markets_unknown", "skipped", b"skipped", "tickers", b"tickers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTickersResponse: _TypeAlias = WatchTickersResponse  # noqa: Y015
+
+@_typing.final
+class WatchOrderBookRequest(_message.Message):
+    """WatchOrderBookRequest names one market and how much of its book is wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    market: _builtins.str
+    """Name of the market: "BTC-EUR"."""
+    depth: _builtins.int
+    """Most levels of each side, 1 to 1000. Absent or 0: 50. Fewer levels cost both sides less."""
+    def __init__(
+        self,
+        *,
+        market: _builtins.str = ...,
+        depth: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["depth", b"depth", "market", b"market"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchOrderBookRequest: _TypeAlias = WatchOrderBookRequest  # noqa: Y015
+
+@_typing.final
+class WatchOrderBookResponse(_message.Message):
+    """WatchOrderBookResponse is the newest state of an order book, or that it is not known. Price by it only when
+    `freshness.quality` is QUALITY_GOOD, and only until the next message.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_FIELD_NUMBER: _builtins.int
+    BIDS_FIELD_NUMBER: _builtins.int
+    ASKS_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    EXCHANGE_TIME_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    MARKET_STATUS_FIELD_NUMBER: _builtins.int
+    market: _builtins.str
+    """Name of the market: "BTC-EUR"."""
+    nonce: _builtins.int
+    """The exchange's number of this state of the book; the next state has the next number until the exchange restarts.
+    0 when the quality is not QUALITY_GOOD.
+    """
+    skipped: _builtins.int
+    """How many states were passed over since the message before, because this reader was slow."""
+    market_status: Global___MarketStatus.ValueType
+    """What can be done in the market, as far as is known. A halted market is silent: it is said here."""
+    @_builtins.property
+    def bids(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceLevel]:
+        """What buyers offer, best (highest) first. Empty when the quality is not QUALITY_GOOD."""
+
+    @_builtins.property
+    def asks(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceLevel]:
+        """What sellers ask, best (lowest) first. Empty when the quality is not QUALITY_GOOD."""
+
+    @_builtins.property
+    def exchange_time(self) -> _timestamp_pb2.Timestamp:
+        """When the exchange says it made this state, by its own clock. Absent: it did not say."""
+
+    @_builtins.property
+    def freshness(self) -> Global___Freshness:
+        """How old it is and whether it is right. QUALITY_RESYNCING: numbers were missing or the book was crossed, and it is
+        being read anew. QUALITY_STALE: the exchange is not heard, or the market does not trade.
+        """
+
+    def __init__(
+        self,
+        *,
+        market: _builtins.str = ...,
+        bids: _abc.Iterable[Global___PriceLevel] | None = ...,
+        asks: _abc.Iterable[Global___PriceLevel] | None = ...,
+        nonce: _builtins.int = ...,
+        exchange_time: _timestamp_pb2.Timestamp | None = ...,
+        freshness: Global___Freshness | None = ...,
+        skipped: _builtins.int = ...,
+        market_status: Global___MarketStatus.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exchange_time", b"exchange_time", "freshness", b"freshness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asks", b"asks", "bids", b"bids", "exchange_time", b"exchange_time", "freshness", b"freshness", "market", b"market", "market_status", b"market_status", "nonce", b"nonce", "skipped", b"skipped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchOrderBookResponse: _TypeAlias = WatchOrderBookResponse  # noqa: Y015
+
+@_typing.final
+class WatchTradesRequest(_message.Message):
+    """WatchTradesRequest names one market and from where its trades are wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    market: _builtins.str
+    """Name of the market: "BTC-EUR"."""
+    resume_token: _builtins.str
+    """`resume_token` of the last message that was taken care of, of a stream of the same market: the trades after it
+    follow. Works on every instance of the service and after its restart. Empty: only trades from now on.
+    """
+    def __init__(
+        self,
+        *,
+        market: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["market", b"market", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTradesRequest: _TypeAlias = WatchTradesRequest  # noqa: Y015
+
+@_typing.final
+class WatchTradesResponse(_message.Message):
+    """WatchTradesResponse is trades that follow those of the message before. The first message may have none: it says from
+    where the stream begins.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADES_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    GAP_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Give this to a new stream to go on after the last of these trades. Empty: no trade of the market is known yet."""
+    gap: _builtins.bool
+    """Whether trades may be missing between the message before (or the request's `resume_token`) and this one: the reader
+    fell behind the 5,000 trades kept, the token's trade is not among them, or the exchange was out of reach for longer
+    than its own list of trades covers. Read ListTrades to fill the hole.
+    """
+    @_builtins.property
+    def trades(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trade]:
+        """The trades, oldest first, at most 500."""
+
+    @_builtins.property
+    def freshness(self) -> Global___Freshness:
+        """How old the newest of them is."""
+
+    def __init__(
+        self,
+        *,
+        trades: _abc.Iterable[Global___Trade] | None = ...,
+        resume_token: _builtins.str = ...,
+        gap: _builtins.bool = ...,
+        freshness: Global___Freshness | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "gap", b"gap", "resume_token", b"resume_token", "trades", b"trades"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTradesResponse: _TypeAlias = WatchTradesResponse  # noqa: Y015
+
+@_typing.final
+class WatchCandlesRequest(_message.Message):
+    """WatchCandlesRequest names one market and an interval."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    market: _builtins.str
+    """Name of the market: "BTC-EUR"."""
+    interval: Global___CandleInterval.ValueType
+    """How much time one candle covers."""
+    def __init__(
+        self,
+        *,
+        market: _builtins.str = ...,
+        interval: Global___CandleInterval.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "market", b"market"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchCandlesRequest: _TypeAlias = WatchCandlesRequest  # noqa: Y015
+
+@_typing.final
+class WatchCandlesResponse(_message.Message):
+    """WatchCandlesResponse is the candles that changed since the message before; the first one has the newest there are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDLES_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    skipped: _builtins.int
+    """How many changes were passed over since the message before, because this reader was slow. An interval is never
+    passed over while its reader is less than 10 intervals behind.
+    """
+    @_builtins.property
+    def candles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candle]:
+        """The candles, oldest first, at most 10. One comes again whenever it changes: CANDLE_STATE_UNFINISHED while it runs,
+        then once as CANDLE_STATE_FINAL or CANDLE_STATE_GAP.
+        """
+
+    @_builtins.property
+    def freshness(self) -> Global___Freshness:
+        """How old they are. QUALITY_STALE: the exchange is not heard, and there are no candles in this message."""
+
+    def __init__(
+        self,
+        *,
+        candles: _abc.Iterable[Global___Candle] | None = ...,
+        skipped: _builtins.int = ...,
+        freshness: Global___Freshness | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candles", b"candles", "freshness", b"freshness", "skipped", b"skipped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchCandlesResponse: _TypeAlias = WatchCandlesResponse  # noqa: Y015
 
 @_typing.final
 class Balance(_message.Message):

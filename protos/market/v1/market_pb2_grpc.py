@@ -86,6 +86,26 @@ class MarketServiceStub:
                 request_serializer=protos_dot_market_dot_v1_dot_market__pb2.GetFeesRequest.SerializeToString,
                 response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.GetFeesResponse.FromString,
                 _registered_method=True)
+        self.WatchTickers = channel.unary_stream(
+                '/market.v1.MarketService/WatchTickers',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTickersRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTickersResponse.FromString,
+                _registered_method=True)
+        self.WatchOrderBook = channel.unary_stream(
+                '/market.v1.MarketService/WatchOrderBook',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchOrderBookRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchOrderBookResponse.FromString,
+                _registered_method=True)
+        self.WatchTrades = channel.unary_stream(
+                '/market.v1.MarketService/WatchTrades',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTradesRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTradesResponse.FromString,
+                _registered_method=True)
+        self.WatchCandles = channel.unary_stream(
+                '/market.v1.MarketService/WatchCandles',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchCandlesRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchCandlesResponse.FromString,
+                _registered_method=True)
 
 
 class MarketServiceServicer:
@@ -164,6 +184,38 @@ class MarketServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchTickers(self, request, context):
+        """WatchTickers sends the tickers of some markets now and whenever one of them changes. A reader that is slow gets the
+        newest tickers and a count of the changes it did not see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchOrderBook(self, request, context):
+        """WatchOrderBook sends the order book of one market now and whenever it changes, or is no longer known to be right. A
+        reader that is slow gets the newest book and a count of those it did not see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchTrades(self, request, context):
+        """WatchTrades sends every public trade of one market, oldest first, from now on or from where `resume_token` says.
+        Where trades may be missing, the stream says so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchCandles(self, request, context):
+        """WatchCandles sends the newest candles of one market and interval now and whenever one of them changes. A reader that
+        is slow gets their newest state and a count of the changes it did not see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MarketServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -216,6 +268,26 @@ def add_MarketServiceServicer_to_server(servicer, server):
                     servicer.GetFees,
                     request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.GetFeesRequest.FromString,
                     response_serializer=protos_dot_market_dot_v1_dot_market__pb2.GetFeesResponse.SerializeToString,
+            ),
+            'WatchTickers': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchTickers,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTickersRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTickersResponse.SerializeToString,
+            ),
+            'WatchOrderBook': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchOrderBook,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchOrderBookRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchOrderBookResponse.SerializeToString,
+            ),
+            'WatchTrades': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchTrades,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTradesRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTradesResponse.SerializeToString,
+            ),
+            'WatchCandles': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchCandles,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchCandlesRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchCandlesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -490,6 +562,114 @@ class MarketService:
             '/market.v1.MarketService/GetFees',
             protos_dot_market_dot_v1_dot_market__pb2.GetFeesRequest.SerializeToString,
             protos_dot_market_dot_v1_dot_market__pb2.GetFeesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchTickers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/market.v1.MarketService/WatchTickers',
+            protos_dot_market_dot_v1_dot_market__pb2.WatchTickersRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.WatchTickersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchOrderBook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/market.v1.MarketService/WatchOrderBook',
+            protos_dot_market_dot_v1_dot_market__pb2.WatchOrderBookRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.WatchOrderBookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchTrades(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/market.v1.MarketService/WatchTrades',
+            protos_dot_market_dot_v1_dot_market__pb2.WatchTradesRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.WatchTradesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchCandles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/market.v1.MarketService/WatchCandles',
+            protos_dot_market_dot_v1_dot_market__pb2.WatchCandlesRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.WatchCandlesResponse.FromString,
             options,
             channel_credentials,
             insecure,

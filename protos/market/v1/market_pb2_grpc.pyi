@@ -63,6 +63,22 @@ class MarketServiceStub:
     """GetBalances answers the balances of the exchange account. Needs a read-only key; see READONLY_KEY_MISSING."""
     GetFees: _grpc.UnaryUnaryMultiCallable[_market_pb2.GetFeesRequest, _market_pb2.GetFeesResponse]
     """GetFees answers what the exchange account pays for trading. Needs a read-only key; see READONLY_KEY_MISSING."""
+    WatchTickers: _grpc.UnaryStreamMultiCallable[_market_pb2.WatchTickersRequest, _market_pb2.WatchTickersResponse]
+    """WatchTickers sends the tickers of some markets now and whenever one of them changes. A reader that is slow gets the
+    newest tickers and a count of the changes it did not see.
+    """
+    WatchOrderBook: _grpc.UnaryStreamMultiCallable[_market_pb2.WatchOrderBookRequest, _market_pb2.WatchOrderBookResponse]
+    """WatchOrderBook sends the order book of one market now and whenever it changes, or is no longer known to be right. A
+    reader that is slow gets the newest book and a count of those it did not see.
+    """
+    WatchTrades: _grpc.UnaryStreamMultiCallable[_market_pb2.WatchTradesRequest, _market_pb2.WatchTradesResponse]
+    """WatchTrades sends every public trade of one market, oldest first, from now on or from where `resume_token` says.
+    Where trades may be missing, the stream says so.
+    """
+    WatchCandles: _grpc.UnaryStreamMultiCallable[_market_pb2.WatchCandlesRequest, _market_pb2.WatchCandlesResponse]
+    """WatchCandles sends the newest candles of one market and interval now and whenever one of them changes. A reader that
+    is slow gets their newest state and a count of the changes it did not see.
+    """
 
 @_typing.type_check_only
 class MarketServiceAsyncStub(MarketServiceStub):
@@ -93,6 +109,22 @@ class MarketServiceAsyncStub(MarketServiceStub):
     """GetBalances answers the balances of the exchange account. Needs a read-only key; see READONLY_KEY_MISSING."""
     GetFees: _aio.UnaryUnaryMultiCallable[_market_pb2.GetFeesRequest, _market_pb2.GetFeesResponse]  # type: ignore[assignment]
     """GetFees answers what the exchange account pays for trading. Needs a read-only key; see READONLY_KEY_MISSING."""
+    WatchTickers: _aio.UnaryStreamMultiCallable[_market_pb2.WatchTickersRequest, _market_pb2.WatchTickersResponse]  # type: ignore[assignment]
+    """WatchTickers sends the tickers of some markets now and whenever one of them changes. A reader that is slow gets the
+    newest tickers and a count of the changes it did not see.
+    """
+    WatchOrderBook: _aio.UnaryStreamMultiCallable[_market_pb2.WatchOrderBookRequest, _market_pb2.WatchOrderBookResponse]  # type: ignore[assignment]
+    """WatchOrderBook sends the order book of one market now and whenever it changes, or is no longer known to be right. A
+    reader that is slow gets the newest book and a count of those it did not see.
+    """
+    WatchTrades: _aio.UnaryStreamMultiCallable[_market_pb2.WatchTradesRequest, _market_pb2.WatchTradesResponse]  # type: ignore[assignment]
+    """WatchTrades sends every public trade of one market, oldest first, from now on or from where `resume_token` says.
+    Where trades may be missing, the stream says so.
+    """
+    WatchCandles: _aio.UnaryStreamMultiCallable[_market_pb2.WatchCandlesRequest, _market_pb2.WatchCandlesResponse]  # type: ignore[assignment]
+    """WatchCandles sends the newest candles of one market and interval now and whenever one of them changes. A reader that
+    is slow gets their newest state and a count of the changes it did not see.
+    """
 
 class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
     """MarketService answers questions about markets, prices and the account's balances. It only reads: the process behind
@@ -180,6 +212,46 @@ class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_market_pb2.GetFeesResponse, _abc.Awaitable[_market_pb2.GetFeesResponse]]:
         """GetFees answers what the exchange account pays for trading. Needs a read-only key; see READONLY_KEY_MISSING."""
+
+    @_abc_1.abstractmethod
+    def WatchTickers(
+        self,
+        request: _market_pb2.WatchTickersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_market_pb2.WatchTickersResponse], _abc.AsyncIterator[_market_pb2.WatchTickersResponse]]:
+        """WatchTickers sends the tickers of some markets now and whenever one of them changes. A reader that is slow gets the
+        newest tickers and a count of the changes it did not see.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchOrderBook(
+        self,
+        request: _market_pb2.WatchOrderBookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_market_pb2.WatchOrderBookResponse], _abc.AsyncIterator[_market_pb2.WatchOrderBookResponse]]:
+        """WatchOrderBook sends the order book of one market now and whenever it changes, or is no longer known to be right. A
+        reader that is slow gets the newest book and a count of those it did not see.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchTrades(
+        self,
+        request: _market_pb2.WatchTradesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_market_pb2.WatchTradesResponse], _abc.AsyncIterator[_market_pb2.WatchTradesResponse]]:
+        """WatchTrades sends every public trade of one market, oldest first, from now on or from where `resume_token` says.
+        Where trades may be missing, the stream says so.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchCandles(
+        self,
+        request: _market_pb2.WatchCandlesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_market_pb2.WatchCandlesResponse], _abc.AsyncIterator[_market_pb2.WatchCandlesResponse]]:
+        """WatchCandles sends the newest candles of one market and interval now and whenever one of them changes. A reader that
+        is slow gets their newest state and a count of the changes it did not see.
+        """
 
 def add_MarketServiceServicer_to_server(servicer: MarketServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

@@ -48,6 +48,8 @@ class SocketOpener:
         """
         self._url = checked_socket_url(url)
         self._tls = tls_context(ca_file) if self._url.scheme == "wss" else None
+        # The handshake is an HTTP request: the library names it by either scheme.
+        self._own = {(self._url, self._url.scheme), (self._url, self._url.scheme.replace("ws", "http"))}
         self._monotonic = monotonic
         self._session: aiohttp.ClientSession | None = None
 
@@ -93,7 +95,7 @@ class SocketOpener:
 
     async def _stay(self, request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
         # A redirect comes through here as a second request, to another address.
-        if request.url.origin() != _http_origin(self._url) or request.url.path != self._url.path:
+        if (request.url.with_scheme(self._url.scheme), request.url.scheme) not in self._own:
             raise aiohttp.ClientConnectionError
         return await send(request)
 
@@ -188,10 +190,6 @@ class Socket:
             await written
         except (aiohttp.ClientError, OSError, RuntimeError):
             _lose("closed")
-
-
-def _http_origin(url: URL) -> URL:
-    return url.with_scheme("https" if url.scheme == "wss" else "http").origin()
 
 
 def _lose(reason: str) -> NoReturn:

@@ -138,7 +138,9 @@ class Scheduler:
                 figures.LOST.inc()
                 logs.log("scan_lost", level=logs.WARNING)
             except asyncio.CancelledError:
-                figures.LOST.inc(0 if self._stopping else 1)
+                if not self._stopping:
+                    figures.LOST.inc()
+                    logs.log("scan_lost", level=logs.WARNING)
                 raise
             except Unavailable as failure:
                 logs.log("scan_put_off", level=logs.WARNING, reason=failure.reason)

@@ -1,4 +1,5 @@
 """Jobs, claims and boots as tests need them, and hand-written parties on the other side of the ports."""
+# ruff: noqa: ARG002 - a fake takes what the port gives
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta

@@ -28,17 +28,21 @@ from market_service.model import Answer, Freshness, Quality
 from market_service.ports import Exchange
 
 SNAPSHOT_DEPTH: Final = 1000
-FIRST_PAUSE_SECONDS: Final = 0.1
-MAX_PAUSE_SECONDS: Final = 5.0
-CALM_SECONDS: Final = 10.0
-"""A book that was right for this long is read anew at once; one that keeps failing, ever more slowly."""
-
 STATUS_SECONDS: Final = 5.0
 MAX_DEPTHS: Final = 16
 TRADING: Final = "trading"
 
 _LOSSES: Final = counter("market_books_lost_total", "Books that were not known to be right any more, by why.", ["why"])
 _SNAPSHOTS: Final = counter("market_snapshots_total", "Snapshots asked for, by what became of them.", ["how"])
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast books are read anew: at once after `calm_seconds`, else after pauses that double from first to last."""
+
+    first_seconds: float = 0.1
+    last_seconds: float = 5.0
+    calm_seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class _Live:
     readers: set[Slots[str]] = field(default_factory=set)
     seeded: Proof | None = None
     asked_at: float = float("-inf")
-    pause_seconds: float = FIRST_PAUSE_SECONDS
+    pause_seconds: float = 0.0
     reading: asyncio.Task[None] | None = None
     views: dict[int, BookView] = field(default_factory=dict)
     """By depth: the view of the present nonce, shared by all readers."""
@@ -90,8 +94,10 @@ class LiveBooks:
         catalogue: Catalogue,
         hearing: Hearing,
         monotonic: Callable[[], float] = time.monotonic,
+        pace: Pace = Pace(),  # noqa: B008 - a value that nobody can change
     ) -> None:
         """Read snapshots from `exchange`; `hearing` tells this listener the frames of the channel book."""
+        self._pace = pace
         self._exchange = exchange
         self._catalogue = catalogue
         self._hearing = hearing
@@ -287,9 +293,10 @@ class LiveBooks:
     async def _read_until_right(self, live: _Live) -> None:
         topic = _topic(live.book.market)
         while live.book.loss is not None and live.status == TRADING and self._hearing.hears(topic):
-            calm = self._monotonic() - live.asked_at > CALM_SECONDS
-            live.pause_seconds = FIRST_PAUSE_SECONDS if calm else min(live.pause_seconds * 2, MAX_PAUSE_SECONDS)
-            await asyncio.sleep(0 if calm else live.pause_seconds)
+            calm = self._monotonic() - live.asked_at > self._pace.calm_seconds
+            longer = max(live.pause_seconds * 2, self._pace.first_seconds)
+            live.pause_seconds = 0.0 if calm else min(longer, self._pace.last_seconds)
+            await asyncio.sleep(live.pause_seconds)
             live.asked_at = self._monotonic()
             try:
                 if await self._seed(live):
@@ -297,7 +304,11 @@ class LiveBooks:
             except Failure as failure:
                 _SNAPSHOTS.labels("failed").inc()
                 logs.log("snapshot_failed", level=logs.WARNING, market=live.book.market, reason=failure.reason)
-                await asyncio.sleep(_wait_seconds(failure))
+                await asyncio.sleep(self._wait_seconds(failure))
+
+    def _wait_seconds(self, failure: Failure) -> float:
+        asked = failure.retry_after_seconds if isinstance(failure, Exhausted | Unavailable) else 0.0
+        return min(max(asked, self._pace.first_seconds), self._pace.last_seconds)
 
     async def _seed(self, live: _Live) -> bool:
         epoch, proof = live.book.epoch, Proof(datetime.now(UTC), self._monotonic())
@@ -355,8 +366,3 @@ def _view(live: _Live, depth: int) -> BookView:
 
 def _topic(market: str) -> Topic:
     return Topic(Channel.BOOK, market)
-
-
-def _wait_seconds(failure: Failure) -> float:
-    asked = failure.retry_after_seconds if isinstance(failure, Exhausted | Unavailable) else 0.0
-    return min(max(asked, FIRST_PAUSE_SECONDS), MAX_PAUSE_SECONDS)

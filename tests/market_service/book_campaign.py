@@ -11,8 +11,8 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +44,7 @@ SHARES = {
     "duplicate_frame": 0.001,
     "late_frame": 0.001,
 }
-SOCKET_SHARES = {"disconnect": 0.0001, "stalled_socket": 0.00002}
+SOCKET_SHARES = {"disconnect": 0.0001, "stalled_socket": 0.0001}
 SETTLED_SECONDS = 30
 PRICE_SCALE, AMOUNT_SCALE = 10**12, 10**8
 
@@ -184,9 +184,20 @@ async def following(report: Report, oracle: Oracle, address: str, names: list[st
         await exchange.close()
 
 
-async def play(events: int, seed: int = 1, scale: float = 1.0) -> Report:
-    """Play so many events and report; `scale` multiplies the shares of the faults."""
-    report, oracle, chance = Report(), Oracle(), random.Random(seed)
+Beside = Callable[[str, list[str]], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def alone(_address: str, _names: list[str]) -> AsyncIterator[None]:
+    """Follow nothing else."""
+    yield
+
+
+async def play(
+    events: int, seed: int = 1, scale: float = 1.0, *, oracle: Oracle | None = None, beside: Beside = alone
+) -> Report:
+    """Play so many events and report; `scale` multiplies the shares of the faults; `beside` follows the same feed."""
+    report, oracle, chance = Report(), oracle or Oracle(), random.Random(seed)
     async with exchange_of(MARKETS) as (server, address):
         exchange = server.exchange
         names = list(exchange.venues)
@@ -195,7 +206,7 @@ async def play(events: int, seed: int = 1, scale: float = 1.0) -> Report:
             exchange.feed.flush(venue, exchange.clock.now_ns())
             oracle.note(venue)
         started = time.perf_counter()
-        async with following(report, oracle, address, names) as books:
+        async with following(report, oracle, address, names) as books, beside(address, names):
             await settled(books, names)
             for fault, share in {**SHARES, **SOCKET_SHARES}.items():
                 wish = {"match": {"channel": "book"}, "fault": fault, "times": None, "probability": share * scale}

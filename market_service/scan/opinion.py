@@ -13,7 +13,6 @@ from market_service.scan.job import Content, Opinion, Side
 
 RATIONALE_MAX_CHARS: Final = 500
 CONFIDENCE_MAX: Final = 100
-DEPTH_MAX: Final = 4
 FIELDS: Final = frozenset({"side", "confidence", "quote_amount", "amount", "rationale"})
 HIDDEN: Final = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
 """Unicode categories of characters that a reader does not see, or that turn the line around."""
@@ -44,13 +43,11 @@ def read_opinion(text: str, content: Content) -> Opinion:
 
 
 def _object(text: str) -> dict[str, Any]:
-    if max(text.count("["), text.count("{")) > DEPTH_MAX:
-        raise OpinionError("NOT_JSON")
     try:
         found = json.loads(text, object_pairs_hook=_once, parse_float=_refused, parse_constant=_refused)
     except OpinionError:
         raise
-    except ValueError:
+    except (ValueError, RecursionError):
         raise OpinionError("NOT_JSON") from None
     if not isinstance(found, dict):
         raise OpinionError("NOT_AN_OBJECT")

@@ -1,4 +1,4 @@
-"""Kills and pauses scanners while they work, and lets the oracle judge; short in the gate, long in `make scan-campaign`.
+"""Kills and pauses scanners while they work and lets the oracle judge; short in the gate, long in `make scan-campaign`.
 
 Every two seconds one instance is killed and started again; meanwhile another is paused past its lease. At the end a
 healthy set goes on until every job has run once more: none may be lost.
@@ -29,7 +29,7 @@ POLICIES = (
 )
 BEHIND = """
 SELECT count(*) FROM scan_jobs j
-WHERE NOT EXISTS (SELECT FROM scan_runs r WHERE r.job_id = j.job_id AND r.recorded_at > %s)
+WHERE user_id = %s AND NOT EXISTS (SELECT FROM scan_runs r WHERE r.job_id = j.job_id AND r.recorded_at > %s)
 """
 MARKETS = ("BTC-EUR", "ETH-EUR", "ADA-EUR", "SOL-EUR", "XRP-EUR", "DOT-EUR", "LTC-EUR", "LINK-EUR")
 
@@ -120,4 +120,4 @@ def _disturb(scanners: list[Scanner], wish: Wish, say: Callable[[str], None]) ->
 def _everyone_once_more(world: World, wish: Wish) -> float:
     ((now,),) = world.market_rows("SELECT clock_timestamp()")
     allowed = wish.every_seconds + LEASE_SECONDS + 2
-    return wait_until(lambda: world.market_rows(BEHIND, now) == [(0,)], allowed, poll_seconds=0.25)
+    return wait_until(lambda: world.market_rows(BEHIND, USER, now) == [(0,)], allowed, poll_seconds=0.25)

@@ -29,6 +29,9 @@ $$;
 CREATE TRIGGER see AFTER INSERT OR UPDATE ON scan_runs FOR EACH ROW EXECUTE FUNCTION see();
 CREATE TRIGGER see AFTER INSERT OR UPDATE ON market_snapshots FOR EACH ROW EXECUTE FUNCTION see();
 """
+RUNS = """
+SELECT job_id, slot, r.status, proposal_id, failure FROM scan_runs r JOIN scan_jobs j USING (job_id) WHERE user_id = %s
+"""
 UNWATCH = "DROP TABLE seen; DROP FUNCTION see() CASCADE;"
 
 
@@ -51,12 +54,12 @@ class Verdict:
 def judge(world: World, user: str, model_calls: int) -> Verdict:
     """Hold what is in both databases to the promises."""
     seen = world.market_rows("SELECT effect, job_id, slot, fence, job_fence FROM seen ORDER BY number")
-    runs = world.market_rows("SELECT job_id, slot, status, proposal_id, failure, fence FROM scan_runs")
+    runs = world.market_rows(RUNS, user)
     ends = Counter((job, slot) for effect, job, slot, *_ in seen if effect not in {"SNAPSHOT", "DECIDED"})
     decided = Counter((job, slot) for effect, job, slot, *_ in seen if effect == "DECIDED")
     stored = {row[0] for row in world.trade_rows("SELECT proposal_id FROM trade_proposals WHERE user_id = %s", user)}
     proposed = {proposal for _, _, status, proposal, *_ in runs if status == "PROPOSED"}
-    open_ends = {proposal_id_of(job, slot) for job, slot, status, _, failure, _ in runs
+    open_ends = {proposal_id_of(job, slot) for job, slot, status, _, failure in runs
                  if status == "DECIDED" or failure == PROPOSAL_UNKNOWN}  # fmt: skip
     ((reservations,),) = world.trade_rows("SELECT count(*) FROM gpt_usage_log WHERE user_id = %s", user)
     violations: dict[str, list[Any]] = {
@@ -68,7 +71,7 @@ def judge(world: World, user: str, model_calls: int) -> Verdict:
         "a proposal without a run": sorted(stored - proposed - open_ends),
         "more model calls than reservations": [model_calls] if model_calls > reservations else [],
     }
-    claims = world.market_rows("SELECT sum(fence) FROM scan_jobs")[0][0]
+    claims = world.market_rows("SELECT sum(fence) FROM scan_jobs WHERE user_id = %s", user)[0][0]
     effects = Counter(effect for effect, *_ in seen)
     return Verdict(len(ends), effects, len(stored), int(claims) - len(ends), violations)
 

@@ -1,24 +1,64 @@
 """Scans through real processes: market_service, trade_service, PostgreSQL, and a model that counts its calls."""
 
+import asyncio
+import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
+from market_service.scan.job import AnalystKind, Pace
+from market_service.scan.job_rows import JobRows
 from market_service.scan.slot_run import proposal_id_of, reservation_id_of
 from protos.market.v1 import market_pb2 as pb
-from tests.market_service.scan.fake_model import BUY, KEY, PATH, completion
+from tests.market_service.scan import given
+from tests.market_service.scan.campaign import Wish, run
+from tests.market_service.scan.fake_model import KEY, PATH
+from tests.market_service.scan.worker import STEPS
 from tests.market_service.scan.world import World, running_world, stub_of, terms, wait_until
 
 CALLERS = 32
+PROPOSED = """
+SELECT r.proposal_id FROM scan_runs r JOIN scan_jobs USING (job_id) WHERE r.status = 'PROPOSED' AND user_id = %s
+"""
+DAY = timedelta(days=1)
+DAILY = Pace(DAY, DAY, DAY, None)
+SPENT = """
+SELECT count(*) FILTER (WHERE status <> 'NOT_SENT'), count(*) FILTER (WHERE status = 'NOT_SENT') FROM gpt_usage_log
+WHERE user_id = 'dozen'
+"""
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with running_world(tmp_path_factory.mktemp("scan")) as running:
         yield running
+
+
+def add_jobs(world: World, count: int) -> None:
+    async def add() -> None:
+        pool = given.database(world.system.database_url("market_service"))
+        await pool.open()
+        for _ in range(count):
+            wanted = given.content(user_id="dozen", analyst=AnalystKind.MODEL, pace=DAILY)
+            await JobRows(pool).create(wanted, "test", None)
+        await pool.close()
+
+    asyncio.run(add())
+
+
+def start_worker(world: World, *words: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.market_service.scan.worker", *words]
+    return subprocess.Popen(command, env=world.environment("1s"))
+
+
+def undecided(world: World) -> bool:
+    return counted(world, "dozen")["DECIDED"] > 0
 
 
 def counted(world: World, user: str) -> Counter[str]:
@@ -100,10 +140,40 @@ def test_a_job_can_be_created_paused_resumed_run_and_looked_at(world: World) -> 
         assert (resumed.status, resumed.next_slot) == (pb.SCAN_JOB_STATUS_ACTIVE, paused.next_slot)
 
 
+@pytest.mark.timeout(90)
+def test_g2_killed_and_paused_scanners_run_no_slot_twice_write_nothing_late_and_lose_no_job(world: World) -> None:
+    outcome = run(world, Wish(seconds=6, jobs=30, every_seconds=1))
+    assert outcome.verdict.violations == {what: [] for what in outcome.verdict.violations}
+    assert (outcome.kills >= 3, outcome.pauses >= 1, outcome.verdict.slots > 60) == (True, True, True)
+    world.execute("UPDATE scan_jobs SET status = 'PAUSED' WHERE user_id = 'campaign'")
+
+
+@pytest.mark.timeout(90)
+def test_g7_killed_at_any_step_a_scanner_spends_no_call_twice(world: World) -> None:
+    """One worker for each step kills itself there, then a healthy one goes on; twelve calls are allowed to fifteen."""
+    before = world.model.calls
+    add_jobs(world, len(STEPS))
+    killed = [start_worker(world, "--die-at", step) for step in STEPS]
+    assert [each.wait(30) for each in killed] == [-signal.SIGKILL] * len(STEPS)
+    healthy = start_worker(world)
+    try:
+        wait_until(lambda: counted(world, "dozen").total() == len(STEPS) and not undecided(world), 40)
+    finally:
+        healthy.terminate()
+        healthy.wait(20)
+    ((reserved, unsent),) = world.trade_rows(SPENT)
+    assert world.model.calls - before <= reserved <= 12
+    assert unsent == 0
+    proposals = world.trade_rows("SELECT proposal_id FROM trade_proposals WHERE user_id = 'dozen'")
+    assert sorted(proposals) == sorted(world.market_rows(PROPOSED, "dozen"))
+    # What was paid for before the kill is not lost once it is kept, and not bought again when it was not.
+    assert counted(world, "dozen")["PROPOSED"] >= 6
+
+
 def test_ids_follow_from_job_and_slot_alone(world: World) -> None:
     rows = world.market_rows("SELECT job_id, slot, proposal_id FROM scan_runs WHERE status = 'PROPOSED'")
     assert rows
     assert all(proposal_id_of(job_id, slot) == proposal for job_id, slot, proposal in rows)
-    reserved = {row[0] for row in world.trade_rows("SELECT reservation_id FROM gpt_usage_log WHERE user_id = 'five'")}
-    assert {reservation_id_of(job_id, slot) for job_id, slot, _ in rows} <= reserved
-    assert world.model.body == completion(BUY)
+    every = world.market_rows("SELECT job_id, slot FROM scan_runs")
+    reserved = {row[0] for row in world.trade_rows("SELECT reservation_id FROM gpt_usage_log")}
+    assert reserved <= {reservation_id_of(job_id, slot) for job_id, slot in every}

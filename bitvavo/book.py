@@ -9,6 +9,7 @@ from the start while the socket stays open), and a book whose bids reach its ask
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from itertools import islice
 from typing import Final
@@ -175,7 +176,9 @@ class _Side:
 
     def fill(self, levels: Iterable[Level]) -> None:
         self._pairs = {
-            units_of(level.price) * self._sign: (shortest(level.price), level.size) for level in levels if level.size
+            units_of(level.price) * self._sign: (shortest(level.price), f"{level.size:f}")
+            for level in levels
+            if level.size
         }
         self.ranks = sorted(self._pairs)
         self._worst = self.ranks[0] if len(self.ranks) >= SNAPSHOT_LEVELS else None
@@ -208,7 +211,7 @@ class _Side:
         known = self._known()
         both = min(len(levels), known)
         shown = [(units_of(level.price) * self._sign, level.size) for level in levels[:both]]
-        if shown != [(rank, self._pairs[rank][1]) for rank in islice(reversed(self.ranks), both)]:
+        if shown != [(rank, Decimal(self._pairs[rank][1])) for rank in islice(reversed(self.ranks), both)]:
             return False
         to_its_end = len(levels) < SNAPSHOT_LEVELS
         return (known == both or not to_its_end) and (len(levels) == both or self._worst is not None)

@@ -13,14 +13,17 @@ from bitvavo.strict_json import MalformedError
 UNIT_DIGITS: Final = 12
 MAX_REMEMBERED: Final = 65_536
 
-Pair = tuple[Decimal, Decimal]
-"""Price without trailing zeros, and size. A plain tuple: a book makes one for every level that changes."""
+Pair = tuple[str, str]
+"""Price, without trailing zeros, and size: plain decimals as text, for that is how they come and how they go."""
 
 Change = tuple[int, Pair | None]
 """Units of a price and what is offered there now; None when nothing is."""
 
-_PLAIN: Final = re.compile(r"(0|[1-9][0-9]{0,29})(?:\.([0-9]{1,15}))?", re.ASCII)
-_prices: Final[dict[str, tuple[int, Decimal]]] = {}
+_PLAIN: Final = re.compile(r"(0|[1-9][0-9]{0,29})(\.[0-9]{1,15})?", re.ASCII)
+_PLAIN_LIST: Final = re.compile(rf"{_PLAIN.pattern}(,{_PLAIN.pattern})*", re.ASCII)
+_LISTS: Final = frozenset({list})
+
+_prices: Final[dict[str, tuple[int, str]]] = {}
 
 
 def read_changes(name: str, pairs: object) -> list[Change]:
@@ -31,22 +34,24 @@ def read_changes(name: str, pairs: object) -> list[Change]:
     """
     if type(pairs) is not list:
         _refuse(name)
+    if not pairs:
+        return []
+    try:
+        return _changes(name, pairs)
+    except (TypeError, ValueError):
+        _refuse(name)
+
+
+def _changes(name: str, pairs: list[Any]) -> list[Change]:
+    # All sizes are judged by one look at all of them: one by one, that alone would take a third of a frame's time.
+    sizes = ",".join([size for _, size in pairs])
+    if set(map(type, pairs)) != _LISTS or sizes.count(",") >= len(pairs) or not _PLAIN_LIST.fullmatch(sizes):
+        _refuse(name)
     changes: list[Change] = []
-    known, is_plain = _prices.get, _PLAIN.fullmatch
-    for pair in pairs:
-        if type(pair) is not list or len(pair) != 2:  # noqa: PLR2004 - price and size
-            _refuse(name)
-        price, size = pair
-        if type(price) is not str or type(size) is not str:
-            _refuse(name)
-        units, value = known(price) or _read_price(name, price)
-        if size == "0":
-            changes.append((units, None))
-            continue
-        if not is_plain(size):
-            _refuse(name)
-        amount = Decimal(size)
-        changes.append((units, (value, amount) if amount else None))
+    known = _prices.get
+    for text, size in pairs:
+        units, price = known(text) or _read_price(name, text)
+        changes.append((units, (price, size) if size != "0" and size.strip("0.") else None))
     return changes
 
 
@@ -62,27 +67,21 @@ def units_of(price: Decimal) -> int:
     return int(units)
 
 
-def shortest(value: Decimal) -> Decimal:
-    """Return the same number without trailing zeros and without an exponent: 75516.00 is 75516, 100 stays 100."""
-    short = value.normalize()
-    return short.quantize(Decimal(1)) if _exponent(short) > 0 else short
+def shortest(value: Decimal) -> str:
+    """Return the number as text without trailing zeros and without an exponent: 75516.00 is "75516", 100 is "100"."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _exponent(value: Decimal) -> int:
-    exponent: Any = value.as_tuple().exponent
-    return int(exponent)
-
-
-def _read_price(name: str, text: str) -> tuple[int, Decimal]:
+def _read_price(name: str, text: str) -> tuple[int, str]:
     if not _PLAIN.fullmatch(text):
         _refuse(name)
-    value = shortest(Decimal(text))
-    units = units_of(value)
+    units = units_of(Decimal(text))
     if units <= 0:
         _refuse(name)
     if len(_prices) >= MAX_REMEMBERED:
         _prices.clear()
-    _prices[text] = read = units, value
+    _prices[text] = read = units, shortest(Decimal(text))
     return read
 
 

@@ -15,7 +15,6 @@ from typing import Any, Final, NoReturn
 import aiohttp
 from aiohttp import WSMsgType
 from aiohttp.client_middlewares import ClientHandlerType
-from yarl import URL
 
 from bitvavo.errors import HTTP_TOO_MANY_REQUESTS
 from bitvavo.frames import MAX_FRAME_BYTES

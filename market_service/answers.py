@@ -196,7 +196,7 @@ def _level(level: Level) -> pb.PriceLevel:
 
 
 def _pair(pair: Pair) -> pb.PriceLevel:
-    return pb.PriceLevel(price=plain(pair[0]), size=plain(pair[1]))
+    return pb.PriceLevel(price=pair[0], size=pair[1])
 
 
 def _optional(value: Decimal | None) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final
 
 from bitvavo.book import BookView, LocalBook, Loss
@@ -94,7 +95,7 @@ class LiveBooks:
         catalogue: Catalogue,
         hearing: Hearing,
         monotonic: Callable[[], float] = time.monotonic,
-        pace: Pace = Pace(),  # noqa: B008 - a value that nobody can change
+        pace: Pace = Pace(),
     ) -> None:
         """Read snapshots from `exchange`; `hearing` tells this listener the frames of the channel book."""
         self._pace = pace
@@ -144,7 +145,9 @@ class LiveBooks:
         if state.view is None or state.freshness.age_seconds > oldest_seconds:
             return None
         view = state.view
-        bids, asks = (tuple(Level(*pair) for pair in side) for side in (view.bids, view.asks))
+        bids, asks = (
+            tuple(Level(Decimal(price), Decimal(size)) for price, size in side) for side in (view.bids, view.asks)
+        )
         return Answer(Book(market, view.nonce, bids, asks, view.timestamp_ns), state.freshness)
 
     def markets(self) -> list[str]:

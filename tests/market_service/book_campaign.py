@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from bitvavo.book import BookView
@@ -103,7 +104,7 @@ def digest_of_venue(venue: Venue) -> int:
 def digest_of_view(view: BookView) -> int:
     return hash(
         tuple(
-            tuple((int(price * PRICE_SCALE), int(size * AMOUNT_SCALE)) for price, size in side)
+            tuple((int(Decimal(price) * PRICE_SCALE), int(Decimal(size) * AMOUNT_SCALE)) for price, size in side)
             for side in (view.bids, view.asks)
         )
     )

@@ -122,17 +122,17 @@ class HoldRows:
 
     async def claim(self, lease: timedelta, limit: int) -> list[Claim]:
         """Claim at most `limit` due jobs, longest due first."""
-        rows = await self._once(Statement(CLAIM, self._owner({"lease": lease, "limit": limit})))
+        rows = await self._database.once(Statement(CLAIM, self._owner({"lease": lease, "limit": limit})))
         return [Claim(job_of(row), row["claimed_at"], row["attempts"]) for row in rows]
 
     async def renew(self, lease: timedelta, claims: Collection[Claim]) -> set[tuple[UUID, int]]:
         """Prolong leases; return the jobs still held, with their fences."""
-        rows = await self._once(Statement(RENEW, self._owner({"lease": lease, **_fences(claims)})))
+        rows = await self._database.once(Statement(RENEW, self._owner({"lease": lease, **_fences(claims)})))
         return {(row["job_id"], row["fence"]) for row in rows}
 
     async def release(self, claims: Collection[Claim], delay: timedelta) -> set[UUID]:
         """Give jobs back, to be claimed by anyone after `delay`."""
-        return _ids(await self._once(Statement(RELEASE, self._owner({"delay": delay, **_fences(claims)}))))
+        return _ids(await self._database.once(Statement(RELEASE, self._owner({"delay": delay, **_fences(claims)}))))
 
     async def keep_snapshot(self, claim: Claim, slot: datetime, snapshot: Snapshot) -> bool:
         """Store the snapshot of a slot."""
@@ -146,7 +146,7 @@ class HoldRows:
             "move_4h": snapshot.move_4h,
             "volume_z": snapshot.volume_z,
         }
-        return bool(await self._once(Statement(KEEP_SNAPSHOT, self._held(claim, parameters))))
+        return bool(await self._database.once(Statement(KEEP_SNAPSHOT, self._held(claim, parameters))))
 
     async def keep_opinion(self, claim: Claim, plan: Plan, opinion: Opinion) -> bool:
         """Store what the analyst said of the plan's slot."""
@@ -156,7 +156,7 @@ class HoldRows:
             "missed": plan.missed,
             "opinion": opinion_json(opinion),
         }
-        return bool(await self._once(Statement(KEEP_OPINION, self._held(claim, parameters))))
+        return bool(await self._database.once(Statement(KEEP_OPINION, self._held(claim, parameters))))
 
     async def end(self, ends: Sequence[End]) -> set[UUID]:
         """Write how slots ended and move their jobs on."""
@@ -174,18 +174,12 @@ class HoldRows:
             "paces": [each.pace for each in ends],
             "in_a_row": [each.failures for each in ends],
         }
-        return _ids(await self._once(Statement(END, self._owner(parameters))))
+        return _ids(await self._database.once(Statement(END, self._owner(parameters))))
 
     async def run(self, job_id: UUID, slot: datetime) -> Run | None:
         """Read what became of a slot."""
-        rows = await self._once(Statement(READ_RUN, {"job_id": job_id, "slot": slot}))
+        rows = await self._database.once(Statement(READ_RUN, {"job_id": job_id, "slot": slot}))
         return run_of(rows[0]) if rows else None
-
-    async def _once(self, statement: Statement) -> list[Row]:
-        async with self._database.transaction() as transaction:
-            rows = await transaction.run_one(statement)
-            await transaction.commit()
-        return rows
 
     def _owner(self, parameters: dict[str, object]) -> dict[str, object]:
         return {"owner": self._boot.id, "owner_name": self._boot.name, **parameters}

@@ -70,7 +70,9 @@ def require_same_statements(found: Breakdown) -> None:
     """
     counted = {name: found.statements[name] for name in STATEMENTS}
     if counted != STATEMENTS:
-        raise RuntimeError(f"the service runs {counted} statements, the floor {STATEMENTS}: adapt benchmarks/by_hand.py")
+        raise RuntimeError(
+            f"the service runs {counted} statements, the floor {STATEMENTS}: adapt benchmarks/by_hand.py"
+        )
 
 
 def tables(found: Sequence[Breakdown]) -> list[str]:

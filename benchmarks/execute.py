@@ -125,9 +125,7 @@ def _executing(stub: Any) -> Call:  # noqa: ANN401 - the generated stub is gener
 
 
 def _submitting(stub: Any) -> Prepare:  # noqa: ANN401
-    terms = pb.OrderTerms(
-        market=MARKET, side=pb.SIDE_BUY, order_type=pb.ORDER_TYPE_MARKET, quote_amount=QUOTE_AMOUNT
-    )
+    terms = pb.OrderTerms(market=MARKET, side=pb.SIDE_BUY, order_type=pb.ORDER_TYPE_MARKET, quote_amount=QUOTE_AMOUNT)
 
     async def submit(item: tuple[str, str]) -> None:
         request = pb.SubmitProposalRequest(
@@ -219,7 +217,9 @@ async def run(stage: Stage, arguments: argparse.Namespace) -> None:
     path.write_bytes(orjson.dumps({**about, "samples": samples, "profiles": profiles}, option=orjson.OPT_INDENT_2))
     for text in (*tables.all_of(samples), *breakdown.tables(profiles)):
         print(f"\n{text}")
-    print(f"\n{executions} executions, in the ledger exactly one POST and one order each; load {os.getloadavg()[0]:.1f}")
+    print(
+        f"\n{executions} executions, in the ledger exactly one POST and one order each; load {os.getloadavg()[0]:.1f}"
+    )
     print(f"samples: {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
 
 

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Final
 
 from bitvavo.frames import BookDelta
-from bitvavo.levels import Change, Pair, shortest, units_of
+from bitvavo.levels import Changes, Pair, shortest, units_of
 from bitvavo.market import Book, Level
 
 MAX_KEPT_DELTAS: Final = 2_000
@@ -183,14 +183,14 @@ class _Side:
         self.ranks = sorted(self._pairs)
         self._worst = self.ranks[0] if len(self.ranks) >= SNAPSHOT_LEVELS else None
 
-    def change(self, changes: list[Change]) -> None:
+    def change(self, changes: Changes) -> None:
         pairs, ranks, sign = self._pairs, self.ranks, self._sign
-        for units, pair in changes:
+        for (units, price), size in zip(*changes, strict=True):
             rank = units * sign
-            if pair is not None:
+            if size.strip("0."):
                 if rank not in pairs:
                     insort(ranks, rank)
-                pairs[rank] = pair
+                pairs[rank] = price, size
             elif rank in pairs:
                 # The removal of a level that is not there is no error: snapshots do not show all of them.
                 del pairs[rank]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from bitvavo.levels import Change, read_changes
+from bitvavo.levels import Changes, read_changes
 from bitvavo.market import Candle, PublicTrade, Ticker24h, candle_from, public_trade_from, ticker_24h_from
 from bitvavo.strict_json import (
     MAX_INT64,
@@ -32,8 +32,8 @@ class BookDelta(NamedTuple):
 
     market: str
     nonce: int
-    bids: list[Change]
-    asks: list[Change]
+    bids: Changes
+    asks: Changes
     timestamp_ns: int | None
 
 

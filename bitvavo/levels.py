@@ -16,17 +16,22 @@ MAX_REMEMBERED: Final = 65_536
 Pair = tuple[str, str]
 """Price, without trailing zeros, and size: plain decimals as text, for that is how they come and how they go."""
 
-Change = tuple[int, Pair | None]
-"""Units of a price and what is offered there now; None when nothing is."""
+Prices = list[tuple[int, str]]
+"""Units of each price, and its text without trailing zeros."""
 
-_PLAIN: Final = re.compile(r"(0|[1-9][0-9]{0,29})(\.[0-9]{1,15})?", re.ASCII)
-_PLAIN_LIST: Final = re.compile(rf"{_PLAIN.pattern}(,{_PLAIN.pattern})*", re.ASCII)
+Changes = tuple[Prices, list[str]]
+"""The levels of one side that changed: their prices, and what is offered there now, "0" where nothing is any more. Two
+lists and no pairs: a book takes thousands of them a second."""
+
+# Possessive: what was taken is never given back, so a refusal takes no longer than an acceptance.
+_PLAIN: Final = re.compile(r"(?:0|[1-9][0-9]{0,29}+)(?:\.[0-9]{1,15}+)?", re.ASCII)
+_PLAIN_LIST: Final = re.compile(rf"(?:{_PLAIN.pattern},)*+{_PLAIN.pattern}", re.ASCII)
 _LISTS: Final = frozenset({list})
 
 _prices: Final[dict[str, tuple[int, str]]] = {}
 
 
-def read_changes(name: str, pairs: object) -> list[Change]:
+def read_changes(name: str, pairs: object) -> Changes:
     """Read the levels of one side, `[["75516.00", "0.1"], …]`; `name` is the field's, for the refusal.
 
     Raises:
@@ -35,24 +40,21 @@ def read_changes(name: str, pairs: object) -> list[Change]:
     if type(pairs) is not list:
         _refuse(name)
     if not pairs:
-        return []
+        return [], []
     try:
         return _changes(name, pairs)
     except (TypeError, ValueError):
         _refuse(name)
 
 
-def _changes(name: str, pairs: list[Any]) -> list[Change]:
+def _changes(name: str, pairs: list[Any]) -> Changes:
     # All sizes are judged by one look at all of them: one by one, that alone would take a third of a frame's time.
-    sizes = ",".join([size for _, size in pairs])
-    if set(map(type, pairs)) != _LISTS or sizes.count(",") >= len(pairs) or not _PLAIN_LIST.fullmatch(sizes):
+    sizes = [size for _, size in pairs]
+    joined = ",".join(sizes)
+    if set(map(type, pairs)) != _LISTS or joined.count(",") >= len(pairs) or not _PLAIN_LIST.fullmatch(joined):
         _refuse(name)
-    changes: list[Change] = []
     known = _prices.get
-    for text, size in pairs:
-        units, price = known(text) or _read_price(name, text)
-        changes.append((units, (price, size) if size != "0" and size.strip("0.") else None))
-    return changes
+    return [known(text) or _read_price(name, text) for text, _ in pairs], sizes
 
 
 def units_of(price: Decimal) -> int:

@@ -29,7 +29,8 @@ from market_service.model import Answer, Freshness, Quality
 from market_service.ports import Exchange
 
 SNAPSHOT_DEPTH: Final = 1000
-STATUS_SECONDS: Final = 5.0
+STATUS_SECONDS: Final = 3.0
+STATUS_AGE_SECONDS: Final = 5.0
 MAX_DEPTHS: Final = 16
 TRADING: Final = "trading"
 
@@ -221,7 +222,7 @@ class LiveBooks:
             if not self._live:
                 continue
             try:
-                listing = (await self._catalogue.listing(STATUS_SECONDS * 2)).value
+                listing = (await self._catalogue.listing(STATUS_AGE_SECONDS)).value
             except Failure as failure:
                 logs.log("markets_not_read", level=logs.WARNING, reason=failure.reason)
                 continue

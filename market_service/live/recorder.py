@@ -6,6 +6,7 @@ service, and the recording says how many. The oldest file goes when there are to
 
 import asyncio
 import gzip
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,7 @@ class Recorder:
         self._waiting_bytes = 0
         self._dropped = 0
         self._file: _File | None = None
+        self._writing = threading.Lock()
         self._counted = {how: _RECORDED.labels(how) for how in ("written", "dropped")}
 
     def frame(self, raw: bytes, *, readable: bool) -> None:
@@ -85,10 +87,15 @@ class Recorder:
         return taken
 
     def _write(self, lines: list[bytes]) -> None:
+        # The last lines are written by the loop's own thread, when another may still be at work on those before.
+        with self._writing:
+            self._write_alone(lines)
+
+    def _write_alone(self, lines: list[bytes]) -> None:
         if not lines:
             return
         if self._file is None:
-            self._file = _File(self._settings.folder / f"{self._now_ns()}{SUFFIX}")
+            self._file = _File(self._settings.folder / f"{self._now_ns():020d}{SUFFIX}")
             self._remove_oldest()
         self._file.write(b"".join(lines))
         if self._file.size() >= self._settings.file_bytes:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from protos.market.v1.market_pb2_grpc import MarketServiceAsyncStub as Stub
 
 MARKET = "BTC-EUR"
-WAIT_SECONDS = 10
+WAIT_SECONDS = 15
 
 M = TypeVar("M", bound=Message)
 

@@ -5,6 +5,7 @@ statement of its own with a snapshot of its own, in the order written: lock, rea
 batch see exactly what they would see one by one (docs/decisions/0005-sql-by-hand.md).
 """
 
+import select
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -180,7 +181,7 @@ class Database:
         Left without `commit`, it is rolled back; a connection in doubt is closed, never returned to the pool.
         """
         with _translated(self._reasons):
-            connection = await self._pool.getconn()
+            connection = await self._take()
         try:
             transaction = Transaction(connection, settings, self._reasons, begin)
             try:
@@ -230,6 +231,17 @@ class Database:
             return False
         return True
 
+    async def _take(self) -> psycopg.AsyncConnection[Row]:
+        # After a restart of the server every pooled connection is dead, and each would fail one call, whenever that
+        # comes. The pool's own check pauses a second between two of them.
+        for _ in range(self._pool.max_size):
+            connection = await self._pool.getconn()
+            if not _is_dead(connection):
+                return connection
+            await connection.close()
+            await self._pool.putconn(connection)
+        return await self._pool.getconn()
+
 
 async def _alone(connection: psycopg.AsyncConnection[Row], statement: Statement, reasons: Reasons) -> list[Row]:
     warnings: list[str] = []
@@ -262,6 +274,13 @@ def built(query: Executable) -> Statement:
     """Turn a SQLAlchemy Core query, whose filters were composed, into a statement."""
     compiled = query.compile(dialect=_DIALECT)  # type: ignore[attr-defined]  # every Core query compiles
     return Statement(str(compiled), dict(compiled.params))  # built by Core, never concatenated
+
+
+def _is_dead(connection: psycopg.AsyncConnection[Row]) -> bool:
+    """Say whether an idle connection has something to say: its server said goodbye, or is gone. No round trip."""
+    idle = select.poll()
+    idle.register(connection.fileno(), select.POLLIN)
+    return bool(idle.poll(0))
 
 
 async def _batch(connection: psycopg.AsyncConnection[Row], statements: Sequence[Statement]) -> list[list[Row]]:

@@ -21,6 +21,7 @@ from trade_service.reservation import Outcome, ReservationStatus
 
 ROUND_PAUSE_SECONDS: Final = 0.5
 DUE_MAX: Final = 500
+ATTENDED_AT_ONCE_MAX: Final = 8
 LAPSED_MAX: Final = 100
 EXPIRED_MAX: Final = 100
 FIRST_PAUSE_SECONDS: Final = 0.5
@@ -69,6 +70,7 @@ class Reconcile:
         self._exchange = exchange
         self._readiness = readiness
         self._monotonic = monotonic
+        self._turns = asyncio.Semaphore(ATTENDED_AT_ONCE_MAX)
         self._patience: dict[UUID, _Patience] = {}
 
     async def forever(self) -> None:
@@ -87,13 +89,17 @@ class Reconcile:
         show_open(len(due) - resting, resting)
         known = {each.target.execution_id for each in due}
         self._patience = {key: value for key, value in self._patience.items() if key in known}
-        answered = [await self._attend(each) for each in due]
-        if all(answered):
+        if all(await asyncio.gather(*(self._attend_in_turn(each) for each in due))):
             self._readiness.reconciled = True
         for user_id, reservation_id in await self._sweep.lapsed(LAPSED_MAX):
             await self._budget.settle(user_id, reservation_id, LAPSED)
         for user_id, proposal_id in await self._sweep.expired(EXPIRED_MAX):
             await self._proposals.expire(user_id, proposal_id)
+
+    async def _attend_in_turn(self, due: Due) -> bool:
+        """Attend, a few at a time: one look-up that hangs holds up no other."""
+        async with self._turns:
+            return await self._attend(due)
 
     async def _attend(self, due: Due) -> bool:
         """Do what one execution needs; say whether it keeps nobody from claiming."""

@@ -22,6 +22,8 @@ PATIENCE_SECONDS = 6.0
 RECOVERY_SECONDS = 15.0
 LOAD_CALLERS = 8
 FROZEN_SECONDS = 2.0
+POOLED_MAX = 12
+"""More than a replica has connections."""
 
 
 async def test_without_a_database_every_call_is_told_to_come_again_and_nothing_sent_is_lost(stage: Stage) -> None:
@@ -49,6 +51,17 @@ async def test_without_a_database_every_call_is_told_to_come_again_and_nothing_s
     assert answered.execution.status == pb.EXECUTION_STATUS_FILLED
     for each in (answered, settled):
         assert len(stage.simulator.orders(each.execution.client_order_id)) == 1
+
+
+async def test_once_the_database_is_back_no_call_meets_a_connection_of_before(stage: Stage) -> None:
+    async with stage.caller() as caller:
+        await warm_up(stage, caller)
+        stage.server.kill()
+        stage.server.restart()
+        proposal = await caller.submit(stage.user(), buy())
+        for replica in (0, 1):
+            for _ in range(POOLED_MAX):
+                await caller.execute(proposal, replica)
 
 
 async def test_a_database_that_crashes_under_load_costs_answers_and_no_truth(stage: Stage) -> None:
@@ -110,6 +123,11 @@ async def test_an_exchange_that_hangs_leaves_unknown_as_it_is_and_is_asked_again
     assert read.status == pb.EXECUTION_STATUS_UNKNOWN
     await stage.truth.becomes(user, proposal.proposal_id, "FILLED")
     assert len(stage.simulator.orders(order_id)) == 1
+
+
+async def warm_up(stage: Stage, caller: Caller) -> None:
+    """Let every replica open all the connections it may have."""
+    await asyncio.gather(*(caller.place(stage.user(), buy(), number % 2) for number in range(2 * POOLED_MAX)))
 
 
 async def refusal(caller: Caller, proposal: pb.SubmitProposalRequest, replica: int = 0) -> Failure:

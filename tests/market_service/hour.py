@@ -111,7 +111,6 @@ class Line:
     exchange: Exchange
     told: list[bytes] = field(default_factory=list)
     topics: set[Topic] = field(default_factory=set)
-    requests: int = 0
     closed: bool = False
 
     def __post_init__(self) -> None:
@@ -121,24 +120,23 @@ class Line:
     def proof(self) -> Proof | None:
         return None if self.closed else Proof(datetime.now(UTC), asyncio.get_running_loop().time())
 
-    async def subscribe(self, topics: Iterable[Topic]) -> int:
+    async def subscribe(self, topics: Iterable[Topic], request_id: int) -> None:
         self.topics |= set(topics)
-        return self._acknowledge("subscribed")
+        self._acknowledge("subscribed", request_id)
 
-    async def unsubscribe(self, topics: Iterable[Topic]) -> int:
+    async def unsubscribe(self, topics: Iterable[Topic], request_id: int) -> None:
         self.topics -= set(topics)
-        return self._acknowledge("unsubscribed")
+        self._acknowledge("unsubscribed", request_id)
 
-    def _acknowledge(self, event: str) -> int:
-        self.requests += 1
+    def _acknowledge(self, event: str, request_id: int) -> None:
         told: dict[str, object] = {}
-        for channel, market, interval in self.topics:
+        for named, market, interval in self.topics:
+            channel = named.value
             if interval:
                 told.setdefault(channel, {}).setdefault(interval, []).append(market)  # type: ignore[attr-defined]
             else:
                 told.setdefault(channel, []).append(market)  # type: ignore[attr-defined]
-        self.told.append(orjson.dumps({"event": event, "requestId": self.requests, "subscriptions": told}))
-        return self.requests
+        self.told.append(orjson.dumps({"event": event, "requestId": request_id, "subscriptions": told}))
 
     async def frames(self) -> AsyncIterator[bytes]:
         while asyncio.get_running_loop().time() < self.ends and not self.closed:
@@ -230,7 +228,9 @@ async def play(seconds: float) -> Hour:
     await asyncio.gather(*readers)
     for task in running:
         task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+    for ended in await asyncio.gather(*running, return_exceptions=True):
+        if isinstance(ended, Exception):
+            raise ended
     for part in parts.values():
         await part.close()
     await listed.close()

@@ -107,13 +107,16 @@ validate-proto: $(SETUP) ## Print validate.proto again after an upgrade of proto
 
 # --- measuring ---
 
-.PHONY: bench-execute
+.PHONY: bench-execute bench-market
 BENCH := .venv/.bench-done
 $(BENCH): $(SETUP) requirements-bench.lock
 	@echo 'packages of requirements-bench.lock, hashes checked'
 	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --system-certs --python $(BIN)/python --require-hashes -r requirements-bench.lock; \
 		else $(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.lock; fi
 	@touch $@
+
+bench-market: $(BENCH) ## Book updates per second beside ccxt.pro, frame to subscriber, memory of a stalled reader
+	@$(RUN) benchmarks.market $(ARGS)
 
 bench-execute: $(BENCH) ## Executions per second beside the floor and DBOS, paired rounds
 	@$(RUN) benchmarks.execute $(ARGS)

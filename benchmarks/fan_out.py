@@ -6,6 +6,7 @@ subscriber has read the message. The client is Python too and shares the machine
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 
 import grpc.aio
 
@@ -27,7 +28,10 @@ async def fan_out_rounds(_number: int) -> dict[str, dict[str, float]]:
 async def _load(readers: int, rate: int) -> dict[str, float]:
     latencies: list[float] = []
     skipped = [0]
-    async with stage() as running, grpc.aio.insecure_channel(running.grpc) as channel, moving(running.exchange, rate):
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(stage())
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(running.grpc))
+        await stack.enter_async_context(moving(running.exchange, rate, DEPTH))
         stub = MarketServiceStub(channel)
         begins = time.monotonic() + WARM_SECONDS + readers / 500
         ends = begins + MEASURED_SECONDS

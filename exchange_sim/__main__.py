@@ -14,8 +14,10 @@ import uvloop
 
 from exchange_sim.catalogue import STANDARD_MARKETS, open_markets
 from exchange_sim.exchange import Exchange
+from exchange_sim.frames import Playback
 from exchange_sim.market_life import MarketLife
 from exchange_sim.rate_limits import DEFAULT_POINTS_PER_MINUTE, RateLimits
+from exchange_sim.recording import frames_of, read_recording
 from exchange_sim.server import SimServer
 
 DEFAULT_PORT = 8099
@@ -36,6 +38,7 @@ def read_arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes any free port")
     parser.add_argument("--recording", type=Path, help="start this recording's market from it")
+    parser.add_argument("--speed", type=float, default=1.0, help="how many times as fast frames and life go")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--points-per-minute", type=int, default=DEFAULT_POINTS_PER_MINUTE)
     parser.add_argument("--markets", type=int, default=STANDARD_MARKETS)
@@ -56,11 +59,22 @@ async def serve(arguments: argparse.Namespace) -> None:
     server = SimServer(exchange, RateLimits(arguments.points_per_minute))
     port = await server.start(arguments.host, arguments.port)
     announce(f"http://{arguments.host}:{port}", arguments.ready_file)
-    life = None if arguments.still else asyncio.create_task(MarketLife(exchange, arguments.seed).run())
+    lives = start_lives(exchange, arguments)
     await stopped.wait()
-    if life is not None:
+    for life in lives:
         life.cancel()
     await server.stop()
+
+
+def start_lives(exchange: Exchange, arguments: argparse.Namespace) -> list[asyncio.Task[None]]:
+    """Play the recording's frames into its market, and let the other markets live, unless they are to be still."""
+    recording = {} if arguments.recording is None else read_recording(arguments.recording)
+    frames = frames_of(recording)
+    spared = [str(recording["market"])] if frames else []
+    lives = [asyncio.create_task(Playback(exchange, frames, arguments.speed).run())] if frames else []
+    if not arguments.still:
+        lives.append(asyncio.create_task(MarketLife(exchange, arguments.seed, spared).run(arguments.speed)))
+    return lives
 
 
 def announce(address: str, ready_file: Path | None) -> None:

@@ -88,7 +88,7 @@ class Actions:
         if message is not None and action == AUTHENTICATE:
             return self._authenticate(session, message, now_ms)
         endpoint = _BY_ACTION.get(action)
-        price = 1 if endpoint is None or message is None else endpoint.price(message)
+        price = 1 if endpoint is None or message is None else endpoint.price(message, self._exchange.switches)
         self._edge.limits.charge(self._edge.bucket(session.key, session.address), price, now_ms)
         if message is None:
             raise Refusal(102, "Invalid JSON.")

@@ -13,6 +13,7 @@ import orjson
 
 from exchange_sim import fixed, house_moves, trading
 from exchange_sim.accounts import RIGHTS, Account, ApiKey
+from exchange_sim.book_history import MOST_EVENTS, BookHistory
 from exchange_sim.edge import HTML, NOT_FOUND_HTML, Answer
 from exchange_sim.exchange import Exchange
 from exchange_sim.faults import Faults
@@ -41,6 +42,7 @@ class Admin:
         self._exchange = exchange
         self._limits = limits
         self._faults = faults
+        self._history = BookHistory(exchange)
         self._routes: dict[tuple[str, str], Callable[[Wish], object]] = {
             ("GET", "/_sim/ledger"): self._ledger,
             ("GET", "/_sim/faults"): self._list_faults,
@@ -54,6 +56,8 @@ class Admin:
             ("GET", "/_sim/money"): self._money,
             ("POST", "/_sim/limits"): self._set_limits,
             ("POST", "/_sim/book"): self._set_book,
+            ("POST", "/_sim/book_history"): self._keep_history,
+            ("GET", "/_sim/book_history"): self._read_history,
             ("POST", "/_sim/trade"): self._trade,
             ("POST", "/_sim/market"): self._set_market,
             ("POST", "/_sim/asset"): self._set_asset,
@@ -156,6 +160,15 @@ class Admin:
         house_moves.set_levels(self._exchange, venue, _levels(wish, "bids"), _levels(wish, "asks"))
         self._exchange.feed.flush(venue, self._exchange.clock.now_ns())
         return {"market": venue.rules.market, "nonce": venue.nonce}
+
+    def _keep_history(self, wish: Wish) -> object:
+        events = _whole(wish, "events", 0, MOST_EVENTS)
+        self._history.remember(events)
+        return {"events": events}
+
+    def _read_history(self, wish: Wish) -> object:
+        market = self._venue(wish).rules.market
+        return {"market": market, "rows": self._history.rows(market)}
 
     def _trade(self, wish: Wish) -> object:
         """Let the house take from the book, clients' resting orders included."""

@@ -6,7 +6,7 @@ Decides which faults a request meets; the HTTP edge carries them out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 MOST_DELAY_MS = 600_000
@@ -30,6 +30,11 @@ EXECUTES: Mapping[str, bool] = {
     "truncated_json": True,
     "oversized_body": True,
     "replace_body": True,
+    "drip_body": True,
+    "garbage": True,
+    "execute_twice": True,
+    "crossed_answer": True,
+    "older_nonce": True,
 }
 # Faults of what the sockets are told; a rule for them matches channel and market.
 ON_EVENTS = frozenset(
@@ -63,6 +68,7 @@ ON_MESSAGES = frozenset(
 )
 # How a connection without an answer ends; a silent one is closed by whoever gives up first.
 HOW = ("close", "reset", "hang")
+_HOW = {"reset_mid_body": "reset"}
 _EVENT_PARTS = frozenset({"channel", "market"})
 # These codes say that the operation may have succeeded, so by default it has.
 CODES_THAT_EXECUTE = (101, 109)
@@ -97,6 +103,7 @@ class Fault:
     body: str = ""
     size_bytes: int = 10 * 1024 * 1024
     how: str = "close"
+    headers: Mapping[str, str] = field(default_factory=dict)
     injected: int = 0
     random: Random | None = None
 
@@ -194,7 +201,7 @@ def _strikes(rule: Fault) -> bool:
 
 def _read(wish: Mapping[str, object], number: int) -> Fault:
     known = {"match", "fault", "times", "probability", "seed", "executes", "ms", "status", "code", "body"}
-    unknown = set(wish) - known - {"size_bytes", "how"}
+    unknown = set(wish) - known - {"size_bytes", "how", "headers"}
     name, match = wish.get("fault"), wish.get("match", {})
     if unknown or name not in EXECUTES.keys() | ON_EVENTS or not isinstance(match, dict):
         names = ", ".join((*EXECUTES, *sorted(ON_EVENTS)))
@@ -222,7 +229,8 @@ def _read(wish: Mapping[str, object], number: int) -> Fault:
         code=code,
         body=str(wish.get("body", "")),
         size_bytes=_number(wish, "size_bytes", 10 * 1024 * 1024, MOST_BODY_BYTES),
-        how=_how(wish.get("how", HOW[0])),
+        how=_how(wish.get("how", _HOW.get(str(name), HOW[0]))),
+        headers=_headers(wish.get("headers", {})),
     )
     if probability is not None:
         fault.random = Random(seed)
@@ -245,6 +253,12 @@ def _how(value: object) -> str:
     if value not in HOW:
         raise ValueError(f"how must be one of {', '.join(HOW)}")
     return str(value)
+
+
+def _headers(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ValueError("headers must be an object")  # noqa: TRY004  one kind of refusal for a wrong wish
+    return {str(name): str(text) for name, text in value.items()}
 
 
 def _number(wish: Mapping[str, object], name: str, default: int, most: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import orjson
+
 from exchange_sim.edge import HTML, Answer, Edge, Sender
 from exchange_sim.faults import Fault
 from exchange_sim.rate_limits import ban_text
@@ -9,6 +11,7 @@ from exchange_sim.refusal import Refusal
 
 BLOCKED_HTML = b"<!DOCTYPE html><html><head><title>Attention Required!</title></head><body>Blocked</body></html>"
 BROKEN_HTML = b"<!DOCTYPE html><html><head><title>Error</title></head><body>The origin did not answer.</body></html>"
+OK = 200
 FAULT_TEXT = "An injected fault."
 # Faults that write an answer of their own; `None` stands for an answer of the edge that has not been made.
 REPLACING = frozenset(
@@ -22,8 +25,12 @@ REPLACING = frozenset(
         "truncated_json",
         "oversized_body",
         "replace_body",
+        "crossed_answer",
+        "older_nonce",
     },
 )
+# How far behind a snapshot's nonce falls.
+NONCES_BEHIND = 1_000
 
 
 def faulty(fault: Fault, edge: Edge, sender: Sender, answer: Answer | None) -> Answer:
@@ -47,12 +54,27 @@ def faulty(fault: Fault, edge: Edge, sender: Sender, answer: Answer | None) -> A
 
 
 def _rewritten(fault: Fault, answer: Answer) -> Answer:
-    """Cases: cut in half, padded beyond any cap but still JSON, or a text of the test's own."""
+    """Cases: cut in half, padded beyond any cap but still JSON, made wrong, or a text of the test's own."""
+    if fault.fault in ("crossed_answer", "older_nonce"):
+        return answer._replace(body=_distorted(fault, answer.body))
     if fault.fault == "truncated_json":
         return answer._replace(body=answer.body[: len(answer.body) // 2])
     if fault.fault == "oversized_body":
         return answer._replace(body=answer.body + b" " * fault.size_bytes)
-    return answer._replace(body=fault.body.encode())
+    status = fault.status if fault.status != OK else answer.status
+    return answer._replace(status=status, body=fault.body.encode(), headers={**answer.headers, **fault.headers})
+
+
+def _distorted(fault: Fault, body: bytes) -> bytes:
+    """Give a book's or ticker's sides each other's prices, or a book an older nonce; other answers stay."""
+    content = orjson.loads(body)
+    if not isinstance(content, dict):
+        return body
+    if fault.fault == "older_nonce":
+        return orjson.dumps(content | {"nonce": content["nonce"] - NONCES_BEHIND}) if "nonce" in content else body
+    pairs = (("bids", "asks"), ("bid", "ask"))
+    crossed = {mine: content[theirs] for pair in pairs for mine, theirs in (pair, pair[::-1]) if theirs in content}
+    return orjson.dumps(content | crossed)
 
 
 def _ban(until_ms: int) -> Refusal:

@@ -35,6 +35,7 @@ def set_levels(exchange: Exchange, venue: Venue, bids: list[tuple[int, int]], as
     exchange.house.clear(venue)
     levels = [(True, price, size) for price, size in bids] + [(False, price, size) for price, size in asks]
     _show(exchange, venue, levels)
+    settled(exchange, venue)
 
 
 def change_levels(exchange: Exchange, venue: Venue, bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> None:
@@ -44,10 +45,12 @@ def change_levels(exchange: Exchange, venue: Venue, bids: list[tuple[int, int]],
     """
     levels = [(True, price, size) for price, size in bids] + [(False, price, size) for price, size in asks]
     exchange.house.forget(venue, [(is_buy, price) for is_buy, price, size in levels if not size])
-    shown = [level for level in levels if level[2]]
-    for is_buy, price, _ in shown:
-        exchange.house.make_room(venue, is_buy=is_buy, price=price)
-    _show(exchange, venue, shown)
+    for is_buy, price, size in levels:
+        if size:
+            exchange.house.make_room(venue, is_buy=is_buy, price=price)
+            _show(exchange, venue, [(is_buy, price, size)])
+    exchange.house.refill(venue)
+    settled(exchange, venue)
 
 
 def print_trade(exchange: Exchange, venue: Venue, *, is_buy: bool, amount: int, price: int) -> None:
@@ -86,7 +89,6 @@ def _show(exchange: Exchange, venue: Venue, levels: list[tuple[bool, int, int]])
         if venue.book.crosses(is_buy=is_buy, price=price):
             _take(exchange, venue, is_buy=is_buy, amount=size, limit=price)
     exchange.house.want(venue, levels)
-    settled(exchange, venue)
 
 
 def _take(

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
 from exchange_sim.order import Order
 
-# A level forgets its departed orders once they are this many and the majority.
-MAX_DEPARTED = 32
-
 
 @dataclass(slots=True)
 class Level:
-    """The orders of one price in the order of their arrival; departed ones are skipped and swept later."""
+    """The orders of one price in the order of their arrival."""
 
     price: int
     total: int = 0
-    queue: deque[Order] = field(default_factory=deque)
-    departed: int = 0
+    queue: dict[Order, None] = field(default_factory=dict)
 
     def orders(self) -> Iterator[Order]:
-        """The orders still there, oldest first."""
-        return (order for order in self.queue if order.is_resting)
-
-    def sweep(self) -> None:
-        """Drop departed orders: at once at the front, elsewhere when they are many."""
-        while self.queue and not self.queue[0].is_resting:
-            self.queue.popleft()
-            self.departed -= 1
-        if self.departed > MAX_DEPARTED and self.departed * 2 > len(self.queue):
-            self.queue = deque(self.orders())
-            self.departed = 0
+        """The orders, oldest first."""
+        return iter(self.queue)
 
 
 class Side:
@@ -71,7 +57,7 @@ class Side:
         if level is None:
             level = self._levels[rank] = Level(order.price)
             insort(self._ranks, rank)
-        level.queue.append(order)
+        level.queue[order] = None
         level.total += order.remaining
         order.is_resting = True
 
@@ -81,8 +67,7 @@ class Side:
         self.changed.add(order.price)
         level = self._levels[order.price * self._sign]
         level.total -= order.remaining
-        level.departed += 1
-        level.sweep()
+        del level.queue[order]
         if not level.queue:
             self._drop(order.price * self._sign)
 

@@ -1,7 +1,8 @@
 """Recordings: a market's book, day and five hours of candles, real or generated, and how a market starts from one.
 
 A recording is JSON with `recorded`, `market`, `book`, `ticker24h` and `candles_5m` (newest first). Its candles become
-trades that give exactly these candles back, moved in time so that the newest has just closed.
+trades that give exactly these candles back, moved in time so that the newest has just closed. It may also have
+`frames`: the book and trade events that followed, which `frames` plays.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import orjson
 
 from exchange_sim import fixed, house_moves
 from exchange_sim.exchange import Exchange
+from exchange_sim.frames import Frame
 from exchange_sim.intervals import DAY_MS, INTERVALS
 from exchange_sim.rules import MarketRules
 from exchange_sim.tape import Trade
@@ -45,6 +47,11 @@ def read_recording(path: Path) -> Recording:
     if lacking:
         raise ValueError(f"the recording lacks {', '.join(sorted(lacking))}")
     return cast("Recording", recording)
+
+
+def frames_of(recording: Recording) -> list[Frame]:
+    """The frames of a recording, if it has any."""
+    return cast("list[Frame]", recording.get("frames", []))
 
 
 def start_market(exchange: Exchange, venue: Venue, recording: Recording) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 _STATUS = {
     101: 500,
+    103: 429,
+    104: 429,
     105: 429,
     107: 503,
     108: 503,
@@ -19,6 +21,11 @@ _STATUS = {
     419: 503,
     430: 503,
     431: 409,
+    510: 404,
+    511: 403,
+    512: 403,
+    513: 403,
+    514: 403,
 }
 _FIRST_AUTHENTICATION_CODE = 300
 _LAST_AUTHENTICATION_CODE = 322

@@ -30,6 +30,9 @@ MS_PER_S = 1_000
 LONGEST_HANG_S = 600
 # Lets the first half of a body leave before the reset, which would otherwise overtake it.
 HALF_BODY_FLUSH_S = 0.02
+DRIPS = 10
+# The start of a TLS alert: what a broken proxy answers.
+GARBAGE = b"\x15\x03\x03\x00\x02\x02\x46" * 8
 LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 
@@ -119,7 +122,8 @@ class SimServer:
         try:
             lag_ms = await _before(request, met)
             answer = None
-            if all(fault.executes for fault in met):
+            times = (1 + sum(fault.fault == "execute_twice" for fault in met)) * all(fault.executes for fault in met)
+            for _ in range(times):
                 answer = self.edge.answer(received, sender, lag_ms)
             for fault in met:
                 if fault.fault in REPLACING:
@@ -140,8 +144,12 @@ class SimServer:
                 await asyncio.sleep(fault.ms / MS_PER_S)
             if fault.fault == "drop_response":
                 await _drop(request, fault.how)
+            if fault.fault == "garbage":
+                await _write_garbage(request)
             if fault.fault == "reset_mid_body":
-                await _reset_mid_body(request, answer)
+                await _break_off(request, answer, fault.how)
+            if fault.fault == "drip_body":
+                return await _drip(request, received, answer, fault.ms)
         received.status, received.error_code = answer.status, answer.error_code
         return _written(answer)
 
@@ -184,19 +192,47 @@ async def _drop(request: web.BaseRequest, how: str) -> None:
     raise Dropped
 
 
-async def _reset_mid_body(request: web.BaseRequest, answer: Answer) -> None:
-    """Send the headers and half of the body, then reset.
+async def _break_off(request: web.BaseRequest, answer: Answer, how: str) -> None:
+    """Send the headers and half of the body, then reset, close, or fall silent.
 
     Raises:
         Dropped: always.
     """
+    response = await _begun(request, answer)
+    await response.write(answer.body[: len(answer.body) // 2])
+    await asyncio.sleep(HALF_BODY_FLUSH_S)
+    await _drop(request, how)
+
+
+async def _drip(request: web.BaseRequest, received: ReceivedRequest, answer: Answer, ms: int) -> web.StreamResponse:
+    """Send the body in small pieces that take `ms` in all."""
+    received.status, received.error_code = answer.status, answer.error_code
+    response = await _begun(request, answer)
+    size = -(-len(answer.body) // DRIPS) or 1
+    for start in range(0, len(answer.body), size):
+        await asyncio.sleep(ms / MS_PER_S / DRIPS)
+        await response.write(answer.body[start : start + size])
+    await response.write_eof()
+    return response
+
+
+async def _begun(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     headers = {**answer.headers, "Content-Length": str(len(answer.body)), "Content-Type": answer.content_type}
     response = web.StreamResponse(status=answer.status, headers=headers)
     await response.prepare(request)
-    await response.write(answer.body[: len(answer.body) // 2])
-    await asyncio.sleep(HALF_BODY_FLUSH_S)
-    _reset(request)
-    raise Dropped
+    return response
+
+
+async def _write_garbage(request: web.BaseRequest) -> None:
+    """Send bytes that are no HTTP, then close.
+
+    Raises:
+        Dropped: always.
+    """
+    if request.transport is not None:
+        request.transport.write(GARBAGE)
+        await asyncio.sleep(HALF_BODY_FLUSH_S)
+    await _drop(request, "close")
 
 
 def _reset(request: web.BaseRequest) -> None:

@@ -148,7 +148,8 @@ class Sockets:
     def _reply(self, session: Session, reply: dict[str, object]) -> None:
         if self.broadcast.overtakes():
             self.broadcast.flush_account_events()
-            self.broadcast.drain()
+        # A snapshot comes after the events that it includes.
+        self.broadcast.drain()
         session.send(TextFrame(orjson.dumps(reply)))
 
     async def _take_with_faults(

@@ -29,6 +29,9 @@ ANSWERED: list[tuple[dict[str, Any], int, int | None, int]] = [
     ({"fault": "redirect", "status": 308, "executes": True}, 308, None, 1),
     ({"fault": "truncated_json"}, 200, None, 1),
     ({"fault": "replace_body", "body": '{"orderId":7}'}, 200, None, 1),
+    ({"fault": "replace_body", "body": "", "status": 429, "headers": {"Retry-After": "9"}}, 429, None, 1),
+    ({"fault": "drip_body", "ms": 20}, 200, None, 1),
+    ({"fault": "execute_twice"}, 200, None, 2),
     ({"fault": "delay_response", "ms": 1}, 200, None, 1),
     ({"fault": "delay_request", "ms": 1}, 200, None, 1),
 ]
@@ -182,4 +185,54 @@ def test_a_fault_that_cannot_be_is_refused(wish: dict[str, Any]) -> None:
 
 def test_every_fault_is_tested() -> None:
     tested = {wish["fault"] for wish in (row[0] for row in ANSWERED)}
-    assert tested | {"drop_request", "drop_response", "reset_mid_body", "read_lag", "oversized_body"} == set(EXECUTES)
+    elsewhere = {"drop_request", "drop_response", "reset_mid_body", "read_lag", "oversized_body", "garbage"}
+    assert tested | elsewhere | {"crossed_answer", "older_nonce"} == set(EXECUTES)
+
+
+async def test_a_replaced_answer_may_have_headers(world: World) -> None:
+    await inject(world, fault="replace_body", status=429, headers={"Retry-After": "9"})
+    assert (await world.order()).headers["Retry-After"] == "9"
+
+
+async def test_a_dripping_answer_is_whole_and_late(world: World) -> None:
+    await inject(world, fault="drip_body", ms=200)
+    began = asyncio.get_running_loop().time()
+    assert (await world.order()).json["status"] == "new"
+    assert asyncio.get_running_loop().time() - began >= 0.2
+
+
+async def test_garbage_is_no_answer_although_the_order_is_made(world: World) -> None:
+    await inject(world, fault="garbage")
+    with pytest.raises(ClientError):
+        await world.order()
+    assert len(world.exchange.ledger.orders) == 1
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_body_may_break_off_either_way(world: World, how: str) -> None:
+    await inject(world, fault="reset_mid_body", how=how)
+    with pytest.raises(ClientError):
+        await world.order()
+    assert len(world.exchange.ledger.orders) == 1
+
+
+async def test_an_exchange_that_executes_twice_makes_two_orders_of_one_client_order_id(world: World) -> None:
+    client_id = "0b2f6b1e-8d0a-4c7e-9a4e-2f6f2a4b8c11"
+    await inject(world, fault="execute_twice")
+    await world.order(orderType="market", price=None, clientOrderId=client_id)
+    found = (await world.admin("GET", f"ledger?kind=orders&client_order_id={client_id}")).json["orders"]
+    assert len({order["orderId"] for order in found}) == 2
+
+
+async def test_a_book_can_be_told_crossed_or_with_an_older_nonce(world: World) -> None:
+    true = (await world.public("/BTC-EUR/book")).json
+    await world.admin("POST", "faults", {"match": {"path": "/v2/BTC-EUR/book"}, "fault": "crossed_answer"})
+    crossed = (await world.public("/BTC-EUR/book")).json
+    assert (crossed["bids"], crossed["asks"], crossed["nonce"]) == (true["asks"], true["bids"], true["nonce"])
+    await world.admin("POST", "faults", {"match": {"path": "/v2/BTC-EUR/book"}, "fault": "older_nonce"})
+    assert (await world.public("/BTC-EUR/book")).json["nonce"] == true["nonce"] - 1_000
+    await world.admin("POST", "faults", {"match": {"path": "/v2/ticker/book"}, "fault": "crossed_answer"})
+    ticker = (await world.public("/ticker/book?market=BTC-EUR")).json
+    assert float(ticker["bid"]) > float(ticker["ask"])
+    assert (await world.public("/BTC-EUR/book")).json["nonce"] == true["nonce"]
+    assert await injected(world) == {"crossed_answer": 2, "older_nonce": 1}

@@ -21,6 +21,7 @@ PROMPT = {
     "trades_read_lag_ms": 0,
     "cancel_read_lag_ms": 0,
     "closed_order_retention_ms": None,
+    "update_busy_ms": 0,
 }
 BIDS = [["49990", "1"], ["49980", "2"]]
 ASKS = [["50000", "1"], ["50010", "2"]]

@@ -95,7 +95,7 @@ class Interlock(Candidate):
         """Claim and end."""
         done = 0
         while claims := await self._holds.claim(LEASE, batch):
-            done += len(await self._holds.end([_gated(claim) for claim in claims]))
+            done += len(await self._holds.end([gated(claim) for claim in claims]))
         return done
 
     async def close(self) -> None:
@@ -230,7 +230,8 @@ class Procrastinate(Candidate):
             await self._app.close_async()
 
 
-def _gated(claim: Claim) -> End:
+def gated(claim: Claim) -> End:
+    """Return the end of a slot that came to nothing."""
     planned = plan(claim.job, claim.now)
     end = End(
         job_id=claim.job_id,

@@ -115,7 +115,7 @@ $(BENCH): $(SETUP) requirements-bench.lock
 		else $(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.lock; fi
 	@touch $@
 
-bench-market: $(BENCH) ## Book updates per second beside ccxt.pro, frame to subscriber, memory of a stalled reader
+bench-market: $(SETUP) ## Book updates per second beside ccxt.pro, frame to subscriber, memory of a stalled reader
 	@$(RUN) benchmarks.market $(ARGS)
 
 bench-execute: $(BENCH) ## Executions per second beside the floor and DBOS, paired rounds

@@ -11,6 +11,7 @@ import orjson
 from bitvavo.book import LocalBook
 from bitvavo.frames import BookDelta, read_frame
 from bitvavo.market import parse_book
+from tests.market_service.ccxt_path import add_ccxt
 
 FRAMES: Final = 10_000
 MARKET: Final = "BTC-EUR"
@@ -126,6 +127,7 @@ def _ccxt(snapshot: bytes, frames: list[bytes], *, views: bool) -> float:
 
 
 def _ccxt_client(snapshot: bytes) -> tuple[Any, Any]:
+    add_ccxt()
     import ccxt.pro  # noqa: PLC0415 - not needed by the other benches
 
     client = ccxt.pro.bitvavo()

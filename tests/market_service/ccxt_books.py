@@ -2,7 +2,7 @@
 
 ccxt.pro's own `watchOrderBook` follows the same simulated exchange over its own socket during the campaign of
 `book_campaign`; after every event that it handles, its book is held to the exchange's at the nonce that it says. It has
-no word for a book that is not known, so every book it has counts as served. Needs ccxt (the extra `bench`).
+no word for a book that is not known, so every book it has counts as served. ccxt is installed beside the project at the first use.
 """
 
 import argparse
@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import ccxt.pro
-
 from exchange_sim.fixed import write_amount, write_price
 from exchange_sim.venue import Venue
 from tests.market_service.book_campaign import EVENTS, Oracle, play
+from tests.market_service.ccxt_path import add_ccxt
+
+add_ccxt()
+import ccxt.pro  # noqa: E402 - found only after the line before
 
 WARM_UP_SECONDS = 60
 

@@ -7,6 +7,7 @@ subscriber has read the message. The client is Python too and shares the machine
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from typing import Any
 
 import grpc.aio
 
@@ -49,7 +50,7 @@ async def _load(readers: int, rate: int) -> dict[str, float]:
     }
 
 
-async def _read(stub: MarketServiceStub, begins: float, latencies: list[float], skipped: list[int]) -> None:
+async def _read(stub: Any, begins: float, latencies: list[float], skipped: list[int]) -> None:  # noqa: ANN401 - the stub's asynchronous half has no class
     async for message in stub.WatchOrderBook(pb.WatchOrderBookRequest(market=MARKET, depth=DEPTH)):
         if time.monotonic() >= begins and message.freshness.quality == pb.QUALITY_GOOD:
             latencies.append((time.time_ns() - message.exchange_time.ToNanoseconds()) / 1e6)

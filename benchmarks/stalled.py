@@ -1,4 +1,4 @@
-"""What a subscriber that reads nothing costs the service in memory, while its book of 200 levels changes 50 times a second."""
+"""What a subscriber that reads nothing costs the service in memory, while its book changes 50 times a second."""
 
 import asyncio
 

@@ -1,7 +1,7 @@
 """The local book by itself: what makes it right, and everything that makes it not known."""
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 
 import orjson
 import pytest
@@ -12,15 +12,17 @@ from bitvavo.market import Book, parse_book
 
 MARKET = "BTC-EUR"
 
+Rows = Sequence[Sequence[str]]
 
-def delta(nonce: int, bids: Any = (), asks: Any = ()) -> BookDelta:
+
+def delta(nonce: int, bids: Rows = (), asks: Rows = ()) -> BookDelta:
     frame = {"event": "book", "market": MARKET, "nonce": nonce, "bids": list(bids), "asks": list(asks)}
     read = read_frame(orjson.dumps(frame))
     assert isinstance(read, BookDelta)
     return read
 
 
-def snapshot(nonce: int, bids: Any = (("99", "1"), ("98", "2")), asks: Any = (("101", "1"), ("102", "2"))) -> Book:
+def snapshot(nonce: int, bids: Rows = (("99", "1"), ("98", "2")), asks: Rows = (("101", "1"), ("102", "2"))) -> Book:
     sides = {"bids": [list(each) for each in bids], "asks": [list(each) for each in asks]}
     return parse_book(orjson.dumps({"market": MARKET, "nonce": nonce, **sides}))
 
@@ -132,7 +134,7 @@ def test_kept_deltas_are_bounded() -> None:
         ([["99", "1"], ["97", "2"]], False),
     ],
 )
-def test_agreement_with_a_snapshot_is_of_every_level(bids: Any, *, same: bool) -> None:
+def test_agreement_with_a_snapshot_is_of_every_level(bids: Rows, *, same: bool) -> None:
     assert right_at(10).agrees_with(snapshot(10, bids=bids)) is same
 
 

@@ -94,9 +94,9 @@ async def test_an_answered_ping_proves_the_moment_it_left_and_theirs_are_answere
         await socket.subscribe([Topic(Channel.BOOK, "BTC-EUR")], 1)
         frames = socket.frames()
         assert await anext(frames) == b"{}"
-        reading = asyncio.create_task(anext(frames))
+        reading = asyncio.ensure_future(anext(frames))
         async with asyncio.timeout(5):
-            while socket.proof is None:
+            while socket.proof is None:  # noqa: ASYNC110 - the proof is a value, by design
                 await asyncio.sleep(0.02)
         assert bytes(pongs[0]) == b"theirs"
         reading.cancel()

@@ -6,6 +6,8 @@ subscriber has read the message. The client is Python too and shares the machine
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
+from typing import Any
 
 import grpc.aio
 
@@ -27,7 +29,10 @@ async def fan_out_rounds(_number: int) -> dict[str, dict[str, float]]:
 async def _load(readers: int, rate: int) -> dict[str, float]:
     latencies: list[float] = []
     skipped = [0]
-    async with stage() as running, grpc.aio.insecure_channel(running.grpc) as channel, moving(running.exchange, rate):
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(stage())
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(running.grpc))
+        await stack.enter_async_context(moving(running.exchange, rate, DEPTH))
         stub = MarketServiceStub(channel)
         begins = time.monotonic() + WARM_SECONDS + readers / 500
         ends = begins + MEASURED_SECONDS
@@ -45,7 +50,7 @@ async def _load(readers: int, rate: int) -> dict[str, float]:
     }
 
 
-async def _read(stub: MarketServiceStub, begins: float, latencies: list[float], skipped: list[int]) -> None:
+async def _read(stub: Any, begins: float, latencies: list[float], skipped: list[int]) -> None:  # noqa: ANN401 - the stub's asynchronous half has no class
     async for message in stub.WatchOrderBook(pb.WatchOrderBookRequest(market=MARKET, depth=DEPTH)):
         if time.monotonic() >= begins and message.freshness.quality == pb.QUALITY_GOOD:
             latencies.append((time.time_ns() - message.exchange_time.ToNanoseconds()) / 1e6)

@@ -1,7 +1,8 @@
 """Market data: how many book updates a core carries, how soon a subscriber hears of a frame, what a stalled one costs.
 
 `make bench-market` prints medians of paired rounds: in each round every candidate gets the same frames on the same
-machine at the same time of day, and ratios are taken within the round. Needs the extra `bench` (ccxt).
+machine at the same time of day, and ratios are taken within the round. ccxt is installed beside the project at the
+first use.
 """
 
 import argparse

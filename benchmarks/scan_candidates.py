@@ -46,6 +46,11 @@ INSERT INTO scan_jobs (job_id, user_id, market, analyst, every, least_every, mos
 SELECT gen_random_uuid(), 'bench', 'BTC-EUR', 'RULES', '1 day', '1 day', '1 day', 'LATEST_ONCE', 0, 86400, 25,
     repeat('0', 64), 'bench', '1 day', clock_timestamp() FROM generate_series(1, %s)
 """
+DUE: Final = """
+UPDATE scan_jobs SET counted = 0, next_slot = clock_timestamp() + CASE WHEN n <= %(jobs)s THEN '0' ELSE '1 year' END
+    ::interval
+FROM (SELECT job_id, row_number() OVER () AS n FROM scan_jobs) numbered WHERE numbered.job_id = scan_jobs.job_id
+"""
 
 
 class Candidate(ABC):
@@ -77,18 +82,20 @@ class Interlock(Candidate):
         self._holds = HoldRows(self._database, Boot(uuid4(), "bench/1"))
 
     async def fill(self, jobs: int) -> None:
-        """Begin with an empty history."""
+        """Make the same jobs due again, as a schedule does; begin with an empty history."""
         await self._database.open()
         with psycopg.connect(self._admin_url, autocommit=True) as connection:
-            connection.execute("TRUNCATE scan_jobs, scan_runs, market_snapshots")
-            connection.execute(JOBS, (jobs,))
+            connection.execute("TRUNCATE scan_runs, market_snapshots")
+            (known,) = connection.execute("SELECT count(*) FROM scan_jobs").fetchone() or (0,)
+            connection.execute(JOBS, (max(0, jobs - known),))
+            connection.execute(DUE, {"jobs": jobs})
             connection.execute("VACUUM ANALYZE scan_jobs")
 
     async def drain(self, batch: int) -> int:
         """Claim and end."""
         done = 0
         while claims := await self._holds.claim(LEASE, batch):
-            done += len(await self._holds.end([_gated(claim) for claim in claims]))
+            done += len(await self._holds.end([gated(claim) for claim in claims]))
         return done
 
     async def close(self) -> None:
@@ -208,7 +215,7 @@ class Procrastinate(Candidate):
 
         manager, done = self._app.job_manager, 0
         while True:
-            jobs = []
+            jobs: list[Any] = []
             while len(jobs) < batch and (job := await manager.fetch_job(queues=None, worker_id=self._worker)):
                 jobs.append(job)
             for each in jobs:
@@ -223,7 +230,8 @@ class Procrastinate(Candidate):
             await self._app.close_async()
 
 
-def _gated(claim: Claim) -> End:
+def gated(claim: Claim) -> End:
+    """Return the end of a slot that came to nothing."""
     planned = plan(claim.job, claim.now)
     end = End(
         job_id=claim.job_id,

@@ -1,4 +1,4 @@
-"""What a subscriber that reads nothing costs the service in memory, while its book of 200 levels changes 50 times a second."""
+"""What a subscriber that reads nothing costs the service in memory, while its book changes 50 times a second."""
 
 import asyncio
 
@@ -10,16 +10,17 @@ from protos.market.v1.market_pb2_grpc import MarketServiceStub
 
 READERS = 50
 RATE = 50
+LEVELS = 200
 STALLED_SECONDS = 12.0
 OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
 
 
 async def stalled_rounds(_number: int) -> dict[str, dict[str, float]]:
     """Open one reader that reads and many that do not, each on a connection of its own, and weigh the service."""
-    async with stage() as running, moving(running.exchange, RATE):
+    async with stage() as running, moving(running.exchange, RATE, LEVELS):
         channels = [grpc.aio.insecure_channel(running.grpc, options=OPTIONS) for _ in range(READERS + 1)]
         try:
-            request = pb.WatchOrderBookRequest(market=MARKET, depth=200)
+            request = pb.WatchOrderBookRequest(market=MARKET, depth=LEVELS)
             calls = [MarketServiceStub(channel).WatchOrderBook(request) for channel in channels]
             reading = asyncio.create_task(_read(calls[0]))
             await asyncio.sleep(2.0)

@@ -8,11 +8,10 @@ from the start while the socket stays open), and a book whose bids reach its ask
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from bitvavo.frames import BookDelta
 from bitvavo.levels import Changes, Pair, shortest, units_of
@@ -43,8 +42,7 @@ class Loss(StrEnum):
     THIN = "thin"  # nearly all levels that the last snapshot had are gone
 
 
-@dataclass(frozen=True, slots=True)
-class BookView:
+class BookView(NamedTuple):
     """The best levels of each side, best first, at one nonce: a copy that later deltas do not change."""
 
     market: str
@@ -145,7 +143,8 @@ class LocalBook:
         return self._sound()
 
     def _sound(self) -> bool:
-        if self._bids.ranks and self._asks.ranks and self._bids.ranks[-1] >= -self._asks.ranks[-1]:
+        bids, asks = self._bids.ranks, self._asks.ranks
+        if bids and asks and bids[-1] >= -asks[-1]:
             self.lose(Loss.CROSSED)
         elif self._bids.thin() or self._asks.thin():
             self.lose(Loss.THIN)
@@ -155,7 +154,7 @@ class LocalBook:
 class _Side:
     """One side. A level's rank is its units, negated for asks, so that the best is always last."""
 
-    __slots__ = ("_pairs", "_sign", "_worst", "ranks")
+    __slots__ = ("_pairs", "_sign", "_unknown", "_worst", "ranks")
 
     def __init__(self, sign: int) -> None:
         self._sign = sign
@@ -163,15 +162,18 @@ class _Side:
         self._pairs: dict[int, Pair] = {}
         self._worst: int | None = None
         """Below this rank the last snapshot said nothing; None: it showed the whole side."""
+        self._unknown = 0
+        """How many levels are below it: the snapshot may have left out some between them."""
 
     def clear(self) -> None:
         self.ranks.clear()
         self._pairs.clear()
-        self._worst = None
+        self._worst, self._unknown = None, 0
 
     def copy(self) -> "_Side":
         twin = _Side(self._sign)
-        twin.ranks, twin._pairs, twin._worst = self.ranks.copy(), self._pairs.copy(), self._worst
+        twin.ranks, twin._pairs = self.ranks.copy(), self._pairs.copy()
+        twin._worst, twin._unknown = self._worst, self._unknown
         return twin
 
     def fill(self, levels: Iterable[Level]) -> None:
@@ -181,40 +183,37 @@ class _Side:
             if level.size
         }
         self.ranks = sorted(self._pairs)
-        self._worst = self.ranks[0] if len(self.ranks) >= SNAPSHOT_LEVELS else None
+        self._worst, self._unknown = self.ranks[0] if len(self.ranks) >= SNAPSHOT_LEVELS else None, 0
 
     def change(self, changes: Changes) -> None:
         pairs, ranks, sign = self._pairs, self.ranks, self._sign
+        worst = self._worst
         for (units, price), size in zip(*changes, strict=True):
             rank = units * sign
-            if size.strip("0."):
+            if size != "0" and size.strip("0."):
                 if rank not in pairs:
                     insort(ranks, rank)
+                    self._unknown += worst is not None and rank < worst
                 pairs[rank] = price, size
             elif rank in pairs:
                 # The removal of a level that is not there is no error: snapshots do not show all of them.
                 del pairs[rank]
                 del ranks[bisect_left(ranks, rank)]
+                self._unknown -= worst is not None and rank < worst
 
     def best(self, depth: int) -> tuple[Pair, ...]:
-        if self._worst is not None:
-            depth = min(depth, self._known())
-        ranks = self.ranks[-depth:] if depth else []
-        ranks.reverse()
-        return tuple(map(self._pairs.__getitem__, ranks))
+        ranks = self.ranks[-1 : -1 - min(depth, len(self.ranks) - self._unknown) : -1]
+        return tuple([self._pairs[rank] for rank in ranks])
 
     def thin(self) -> bool:
-        return self._worst is not None and self._known() < MIN_KNOWN_LEVELS
+        return self._worst is not None and len(self.ranks) - self._unknown < MIN_KNOWN_LEVELS
 
     def shows(self, levels: tuple[Level, ...]) -> bool:
         # Compared as deep as both go. Who shows a side to its end must not show less, or more, than the other knows.
-        known = self._known()
+        known = len(self.ranks) - self._unknown
         both = min(len(levels), known)
         shown = [(units_of(level.price) * self._sign, level.size) for level in levels[:both]]
         if shown != [(rank, Decimal(self._pairs[rank][1])) for rank in islice(reversed(self.ranks), both)]:
             return False
         to_its_end = len(levels) < SNAPSHOT_LEVELS
         return (known == both or not to_its_end) and (len(levels) == both or self._worst is not None)
-
-    def _known(self) -> int:
-        return len(self.ranks) - (bisect_left(self.ranks, self._worst) if self._worst is not None else 0)

@@ -108,21 +108,16 @@ class Socket:
         self._monotonic = monotonic
         self._pings: dict[bytes, Proof] = {}
         self._sent = 0
-        self._requests = 0
         self.proof: Proof | None = None
         """When the last answered ping left: everything the exchange said before that moment has been read."""
 
-    async def subscribe(self, topics: Iterable[Topic]) -> int:
-        """Ask to hear of these topics (at most 500); return the request id that the acknowledgement will carry."""
-        self._requests += 1
-        await self._send(subscribe_message(topics, self._requests))
-        return self._requests
+    async def subscribe(self, topics: Iterable[Topic], request_id: int) -> None:
+        """Ask to hear of these topics (at most 500); the acknowledgement, which may overtake us, has the request id."""
+        await self._send(subscribe_message(topics, request_id))
 
-    async def unsubscribe(self, topics: Iterable[Topic]) -> int:
-        """Ask to hear of these topics no more; return the request id that the acknowledgement will carry."""
-        self._requests += 1
-        await self._send(unsubscribe_message(topics, self._requests))
-        return self._requests
+    async def unsubscribe(self, topics: Iterable[Topic], request_id: int) -> None:
+        """Ask to hear of these topics no more; the acknowledgement has the request id."""
+        await self._send(unsubscribe_message(topics, request_id))
 
     async def frames(self) -> AsyncIterator[bytes]:
         """Say every text frame, until the socket is lost.

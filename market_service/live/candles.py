@@ -79,7 +79,7 @@ class LiveCandles:
             NotFound: the exchange has no such market.
         """
         await self._catalogue.require([market])
-        topic = Topic(Channel.CANDLES, market, interval)
+        topic = Topic(Channel.CANDLES, market, interval.value)
         live = self._live.setdefault(topic, _Live())
         slots: Slots[int] = Slots()
         for start in live.candles:

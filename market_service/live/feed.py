@@ -71,6 +71,7 @@ class Feed:
         self._line: Line | None = None
         self._hearing: set[Topic] = set()
         self._asked: dict[int, Sequence[Topic]] = {}
+        self._requests = 0
         self._counted = {how: _FRAMES.labels(how) for how in ("told", "answer", "unasked", "unreadable")}
 
     def listen(self, channel: Channel, listener: Listener) -> None:
@@ -141,15 +142,21 @@ class Feed:
         while wanted := self._wants.now():
             for topics in _in_messages(sorted(wanted - asked)):
                 await self._pay()
-                self._asked[await line.subscribe(topics)] = topics
+                # Noted before it is sent: the acknowledgement may be read while we still wait for the send.
+                self._asked[self._next_request()] = topics
+                await line.subscribe(topics, self._requests)
                 asked.update(topics)
             for topics in _in_messages(sorted(asked - wanted)):
                 await self._pay()
-                await line.unsubscribe(topics)
+                await line.unsubscribe(topics, self._next_request())
                 asked.difference_update(topics)
                 self._unhear(topics)
             await self._acknowledged()
             await self._wants.changed()
+
+    def _next_request(self) -> int:
+        self._requests += 1
+        return self._requests
 
     async def _acknowledged(self) -> None:
         ends = self._monotonic() + ACKNOWLEDGED_SECONDS

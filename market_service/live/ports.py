@@ -51,11 +51,11 @@ class Line(Protocol):
     def proof(self) -> Proof | None:
         """When the last answered ping left."""
 
-    async def subscribe(self, topics: Iterable[Topic]) -> int:
-        """Ask to hear; return the request id."""
+    async def subscribe(self, topics: Iterable[Topic], request_id: int) -> None:
+        """Ask to hear; the acknowledgement has the request id."""
 
-    async def unsubscribe(self, topics: Iterable[Topic]) -> int:
-        """Ask to hear no more; return the request id."""
+    async def unsubscribe(self, topics: Iterable[Topic], request_id: int) -> None:
+        """Ask to hear no more; the acknowledgement has the request id."""
 
     def frames(self) -> AsyncIterator[bytes]:
         """Say every frame; raises `SocketLostError` in the end."""

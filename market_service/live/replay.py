@@ -1,7 +1,7 @@
 """Plays a recording through the same parser and the same books: `python -m market_service.live.replay FILE…`.
 
-Prints what the frames were and, for each market, how its book fared. `--speed 1` keeps the recorded pace, 10 is ten times
-as fast, 0 (the default) as fast as this machine can. `--simulator OUT --market BTC-EUR` writes one market's frames in the
+Prints what the frames were and how each market's book fared. `--speed 1` keeps the recorded pace, 10 is ten times as
+fast, 0 (the default) as fast as this machine can. `--simulator OUT --market BTC-EUR` writes one market's frames in the
 form that `python -m exchange_sim --recording OUT --speed N` plays into its own market.
 """
 

@@ -5,15 +5,18 @@ the same lock. So of two holders only the later one writes anything from the mom
 earlier one's clock says (G2).
 """
 
+from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final, LiteralString
 from uuid import UUID
 
+import orjson
+
 from kernel.db import Database, Row, Statement
-from market_service.scan.job import Claim, End, Opinion, Run, Snapshot
+from market_service.scan.job import Claim, Content, End, Opinion, Run, Snapshot
 from market_service.scan.ports import Boot
-from market_service.scan.rows import job_of, opinion_json, run_of
+from market_service.scan.rows import content_of, end_values, job_of, opinion_values, run_of
 from market_service.scan.schedule import Plan
 
 # The clock is read in a subquery of its own so that the index on due_at can be searched by it. Whoever another
@@ -28,13 +31,19 @@ WITH due AS MATERIALIZED (
 UPDATE scan_jobs AS job SET fence = job.fence + 1, owner = %(owner)s, owner_name = %(owner_name)s,
     claimed_at = clock_timestamp(), lease_until = clock_timestamp() + %(lease)s, attempts = job.attempts + 1
 FROM due WHERE job.job_id = due.job_id
-RETURNING job.*
+RETURNING job.job_id, job.status, job.pace, job.next_slot, job.requested_slot, job.fence, job.owner, job.owner_name,
+    job.claimed_at, job.lease_until, job.attempts, job.failures, job.counted_on, job.counted, job.missed,
+    job.created_by, job.created_at
 """
+
+CONTENTS: Final[LiteralString] = "SELECT * FROM scan_jobs WHERE job_id = ANY(%(job_ids)s::uuid[])"
+CONTENTS_MAX: Final = 10_000
 
 RENEW: Final[LiteralString] = """
 UPDATE scan_jobs AS job SET lease_until = clock_timestamp() + %(lease)s
 FROM unnest(%(job_ids)s::uuid[], %(fences)s::bigint[]) AS held(job_id, fence)
-WHERE job.job_id = held.job_id AND job.fence = held.fence AND job.owner = %(owner)s
+WHERE job.job_id = ANY(%(job_ids)s::uuid[])
+    AND job.job_id = held.job_id AND job.fence = held.fence AND job.owner = %(owner)s
 RETURNING job.job_id, job.fence
 """
 
@@ -44,7 +53,8 @@ UPDATE scan_jobs AS job SET owner = NULL, owner_name = '', claimed_at = NULL,
     lease_until = CASE WHEN %(delay)s > interval '0' THEN clock_timestamp() + %(delay)s END,
     attempts = job.attempts - CASE WHEN %(delay)s > interval '0' THEN 0 ELSE 1 END
 FROM unnest(%(job_ids)s::uuid[], %(fences)s::bigint[]) AS held(job_id, fence)
-WHERE job.job_id = held.job_id AND job.fence = held.fence AND job.owner = %(owner)s
+WHERE job.job_id = ANY(%(job_ids)s::uuid[])
+    AND job.job_id = held.job_id AND job.fence = held.fence AND job.owner = %(owner)s
 RETURNING job.job_id
 """
 
@@ -77,23 +87,24 @@ ON CONFLICT (job_id, slot) DO NOTHING
 RETURNING job_id
 """
 
-# A slot that has a row already keeps it, unless it was only decided: it took effect once. The job moves on either way.
+# The ids are given twice so that the rows are found by their key: the planner takes an owner for rare and would read
+# the whole table for him. A slot that has a row already keeps it, unless it was only decided: it took effect once. The
+# job moves on either way.
 END: Final[LiteralString] = """
 WITH ended AS (
-    SELECT * FROM unnest(
-        %(job_ids)s::uuid[], %(fences)s::bigint[], %(slots)s::timestamptz[], %(requested)s::boolean[],
-        %(statuses)s::text[], %(failures)s::text[], %(proposals)s::uuid[], %(opinions)s::jsonb[],
-        %(missed)s::integer[], %(next_slots)s::timestamptz[], %(paces)s::interval[], %(in_a_row)s::integer[]
-    ) AS e(job_id, fence, slot, requested, status, failure, proposal_id, opinion, missed, next_slot, pace, in_a_row)
+    SELECT * FROM json_to_recordset(%(ends)s::json) AS e(job_id uuid, fence bigint, slot timestamptz,
+        requested boolean, status text, failure text, proposal_id uuid, opinion jsonb, missed integer,
+        next_slot timestamptz, pace interval, failures integer)
 ), held AS (
     UPDATE scan_jobs AS job SET owner = NULL, owner_name = '', claimed_at = NULL, lease_until = NULL, attempts = 0,
-        next_slot = ended.next_slot, pace = ended.pace, failures = ended.in_a_row, missed = job.missed + ended.missed,
+        next_slot = ended.next_slot, pace = ended.pace, failures = ended.failures, missed = job.missed + ended.missed,
         requested_slot = CASE WHEN ended.requested THEN NULL ELSE job.requested_slot END,
         counted = CASE WHEN job.counted_on = today.date THEN job.counted ELSE 0 END
             + (ended.status IS NOT NULL)::integer,
         counted_on = today.date
     FROM ended, (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS date) AS today
-    WHERE job.job_id = ended.job_id AND job.fence = ended.fence AND job.owner = %(owner)s
+    WHERE job.job_id = ANY(%(job_ids)s::uuid[])
+        AND job.job_id = ended.job_id AND job.fence = ended.fence AND job.owner = %(owner)s
     RETURNING ended.*, old.claimed_at
 ), written AS (
     INSERT INTO scan_runs AS run (job_id, slot, status, requested, missed_before, fence, owner, owner_name,
@@ -119,11 +130,13 @@ class HoldRows:
         """Use the pool of the serving role."""
         self._database = database
         self._boot = boot
+        self._contents: OrderedDict[UUID, Content] = OrderedDict()
 
     async def claim(self, lease: timedelta, limit: int) -> list[Claim]:
         """Claim at most `limit` due jobs, longest due first."""
         rows = await self._database.once(Statement(CLAIM, self._owner({"lease": lease, "limit": limit})))
-        return [Claim(job_of(row), row["claimed_at"], row["attempts"]) for row in rows]
+        await self._learn([row["job_id"] for row in rows])
+        return [Claim(job_of(row, self._contents[row["job_id"]]), row["claimed_at"], row["attempts"]) for row in rows]
 
     async def renew(self, lease: timedelta, claims: Collection[Claim]) -> set[tuple[UUID, int]]:
         """Prolong leases; return the jobs still held, with their fences."""
@@ -154,32 +167,31 @@ class HoldRows:
             "slot": plan.slot,
             "requested": plan.requested,
             "missed": plan.missed,
-            "opinion": opinion_json(opinion),
+            "opinion": orjson.dumps(opinion_values(opinion)).decode(),
         }
         return bool(await self._database.once(Statement(KEEP_OPINION, self._held(claim, parameters))))
 
     async def end(self, ends: Sequence[End]) -> set[UUID]:
         """Write how slots ended and move their jobs on."""
-        parameters = {
-            "job_ids": [each.job_id for each in ends],
-            "fences": [each.fence for each in ends],
-            "slots": [each.slot for each in ends],
-            "requested": [each.requested for each in ends],
-            "statuses": [each.status for each in ends],
-            "failures": [each.failure for each in ends],
-            "proposals": [each.proposal_id for each in ends],
-            "opinions": [opinion_json(each.opinion) for each in ends],
-            "missed": [each.missed for each in ends],
-            "next_slots": [each.next_slot for each in ends],
-            "paces": [each.pace for each in ends],
-            "in_a_row": [each.failures for each in ends],
-        }
+        written = orjson.dumps([end_values(each) for each in ends]).decode()
+        parameters: dict[str, object] = {"ends": written, "job_ids": [each.job_id for each in ends]}
         return _ids(await self._database.once(Statement(END, self._owner(parameters))))
 
     async def run(self, job_id: UUID, slot: datetime) -> Run | None:
         """Read what became of a slot."""
         rows = await self._database.once(Statement(READ_RUN, {"job_id": job_id, "slot": slot}))
         return run_of(rows[0]) if rows else None
+
+    async def _learn(self, job_ids: Sequence[UUID]) -> None:
+        """Read the contents not read before: they never change, and are most of a job."""
+        unknown = [job_id for job_id in job_ids if job_id not in self._contents]
+        if unknown:
+            for row in await self._database.once(Statement(CONTENTS, {"job_ids": unknown})):
+                self._contents[row["job_id"]] = content_of(row)
+        for job_id in job_ids:
+            self._contents.move_to_end(job_id)
+        while len(self._contents) > CONTENTS_MAX:
+            self._contents.popitem(last=False)
 
     def _owner(self, parameters: dict[str, object]) -> dict[str, object]:
         return {"owner": self._boot.id, "owner_name": self._boot.name, **parameters}

@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 from bitvavo.book import BookView
 from bitvavo.frames import BookDelta, Frame
@@ -27,8 +26,10 @@ from exchange_sim import house_moves
 from exchange_sim.catalogue import open_markets
 from exchange_sim.exchange import Exchange as SimExchange
 from exchange_sim.feed import BookChange
+from exchange_sim.order import Fill, Order
 from exchange_sim.rate_limits import RateLimits
 from exchange_sim.server import SimServer
+from exchange_sim.tape import Trade
 from exchange_sim.venue import Venue
 from market_service.catalogue import Catalogue
 from market_service.live.books import LiveBooks, Pace
@@ -70,17 +71,17 @@ class Report:
 
 
 class Oracle:
-    """What the exchange's own book was at each nonce; the last two for a nonce that came twice (an engine's restart)."""
+    """What the exchange's own book was at each nonce; the last two for a nonce that came twice (a restart)."""
 
     def __init__(self) -> None:
         self.books: dict[tuple[str, int], list[int]] = {}
         self.events = 0
 
-    def order_changed(self, venue: Venue, order: Any, execution: str) -> None: ...
+    def order_changed(self, venue: Venue, order: Order, execution: str) -> None: ...
 
-    def order_filled(self, venue: Venue, order: Any, fill: Any) -> None: ...
+    def order_filled(self, venue: Venue, order: Order, fill: Fill) -> None: ...
 
-    def traded(self, venue: Venue, trade: Any) -> None: ...
+    def traded(self, venue: Venue, trade: Trade) -> None: ...
 
     def book_changed(self, venue: Venue, change: BookChange) -> None:
         del change
@@ -233,7 +234,7 @@ async def play(
 async def settled(books: CheckedBooks, names: list[str]) -> None:
     """Wait until every book is right: faults must not leave one behind for good."""
     async with asyncio.timeout(SETTLED_SECONDS):
-        while len(books.markets()) < len(names):
+        while len(books.markets()) < len(names):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
@@ -259,14 +260,13 @@ async def _free() -> None:
 
 
 def main() -> None:
-    """Play the whole campaign, or as many events as are asked for; the exit code says whether a wrong book was served."""
+    """Play the campaign; the exit code says whether a wrong book was served."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--seed", type=int, default=1)
     words = parser.parse_args()
     report = asyncio.run(play(words.events, words.seed))
-    for line in report.lines():
-        print(line)
+    sys.stdout.write("\n".join(report.lines()) + "\n")
     sys.exit(bool(report.wrong))
 
 

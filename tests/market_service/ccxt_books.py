@@ -1,22 +1,27 @@
-"""ccxt.pro on the same feed: `python -m tests.market_service.ccxt_books` counts the wrong books that each serves as good.
+"""ccxt.pro on the same feed: `python -m tests.market_service.ccxt_books` counts the wrong books each serves as good.
 
 ccxt.pro's own `watchOrderBook` follows the same simulated exchange over its own socket during the campaign of
 `book_campaign`; after every event that it handles, its book is held to the exchange's at the nonce that it says. It has
-no word for a book that is not known, so every book it has counts as served. Needs ccxt (the extra `bench`).
+no word for a book that is not known, so every book it has counts as served. ccxt is installed beside the project at
+the first use.
 """
 
 import argparse
 import asyncio
+import importlib
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import ccxt.pro
-
 from exchange_sim.fixed import write_amount, write_price
 from exchange_sim.venue import Venue
 from tests.market_service.book_campaign import EVENTS, Oracle, play
+from tests.market_service.ccxt_path import add_ccxt
+
+add_ccxt()
+CCXT: Any = importlib.import_module("ccxt.pro")
 
 WARM_UP_SECONDS = 60
 
@@ -56,12 +61,12 @@ class Rival:
 
     @asynccontextmanager
     async def following(self, address: str, names: list[str]) -> AsyncIterator[None]:
-        client = ccxt.pro.bitvavo({"newUpdates": False, "enableRateLimit": False})
+        client = CCXT.bitvavo({"newUpdates": False, "enableRateLimit": False})
         client.urls["api"] = {**client.urls["api"], **dict.fromkeys(("public", "private"), f"http://{address}")}
         client.urls["api"]["ws"] = f"ws://{address}/v2/"
         handle = client.handle_order_book
 
-        def handled(socket: Any, message: dict[str, Any]) -> None:
+        def handled(socket: object, message: dict[str, Any]) -> None:
             handle(socket, message)
             self.check(client, message["market"])
 
@@ -70,7 +75,7 @@ class Rival:
         tasks = [asyncio.create_task(self.watch(client, client.safe_symbol(name, None, "-"))) for name in names]
         try:
             async with asyncio.timeout(WARM_UP_SECONDS):
-                while sum(book["nonce"] is not None for book in client.orderbooks.values()) < len(names):
+                while sum(book["nonce"] is not None for book in client.orderbooks.values()) < len(names):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             self.answers, self.crossed = 0, 0
             self.wrong.clear()
@@ -81,14 +86,14 @@ class Rival:
             await asyncio.gather(*tasks, return_exceptions=True)
             await client.close()
 
-    async def watch(self, client: Any, symbol: str) -> None:
+    async def watch(self, client: Any, symbol: str) -> None:  # noqa: ANN401 - a class of ccxt
         while True:
             try:
                 await client.watch_order_book(symbol)
-            except ccxt.pro.BaseError:
+            except CCXT.BaseError:
                 await asyncio.sleep(0.1)
 
-    def check(self, client: Any, market: str) -> None:
+    def check(self, client: Any, market: str) -> None:  # noqa: ANN401 - a class of ccxt
         book = client.orderbooks.get(client.safe_symbol(market, None, "-"))
         if book is None or book["nonce"] is None:
             return
@@ -106,17 +111,16 @@ async def compare(events: int, seed: int) -> None:
     oracle = FloatOracle()
     rival = Rival(oracle)
     report = await play(events, seed, oracle=oracle, beside=rival.following)
-    for line in report.lines():
-        print(line)
-    print()
-    print("                    books answered   wrong, served as good   markets ever wrong")
-    print(
-        f"market_service     {report.good:15}  {len(report.wrong):22}  {len({w.split()[0] for w in report.wrong}):19}"
+    lost = {each.split()[0] for each in report.wrong}
+    lines = (
+        *report.lines(),
+        "",
+        "                    books answered   wrong, served as good   markets ever wrong",
+        f"market_service     {report.good:15}  {len(report.wrong):22}  {len(lost):19}",
+        f"ccxt.pro {CCXT.__version__:9} {rival.answers:15}  {sum(rival.wrong.values()):22}  {len(rival.wrong):19}",
+        f"of ccxt.pro's, {rival.crossed} had bids at or above the asks",
     )
-    print(
-        f"ccxt.pro {ccxt.pro.__version__:9} {rival.answers:15}  {sum(rival.wrong.values()):22}  {len(rival.wrong):19}"
-    )
-    print(f"of ccxt.pro's, {rival.crossed} had bids at or above the asks")
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 def main() -> None:

@@ -9,11 +9,13 @@ import asyncio
 import gc
 import random
 import selectors
+import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import orjson
 
@@ -67,7 +69,7 @@ class Exchange(FakeExchange):
         super().__init__()
         self.names = [f"M{n}-EUR" for n in range(MARKETS)]
         self.nonces = dict.fromkeys(self.names, 1000)
-        self.levels = {name: {side: {} for side in ("bids", "asks")} for name in self.names}
+        self.levels: dict[str, dict[str, dict[Decimal, str]]] = {name: {"bids": {}, "asks": {}} for name in self.names}
         self.chance = random.Random(5)
         self.trades_told = 0
         for name in self.names:
@@ -83,7 +85,7 @@ class Exchange(FakeExchange):
             )
             for side, best in (("bids", True), ("asks", False))
         ]
-        return Book(market, self.nonces[market], *sides, None)
+        return Book(market, self.nonces[market], sides[0], sides[1], None)
 
     def exchange_ms(self) -> int:
         return int(asyncio.get_running_loop().time() * 1000)
@@ -111,7 +113,6 @@ class Line:
     exchange: Exchange
     told: list[bytes] = field(default_factory=list)
     topics: set[Topic] = field(default_factory=set)
-    requests: int = 0
     closed: bool = False
 
     def __post_init__(self) -> None:
@@ -121,24 +122,23 @@ class Line:
     def proof(self) -> Proof | None:
         return None if self.closed else Proof(datetime.now(UTC), asyncio.get_running_loop().time())
 
-    async def subscribe(self, topics: Iterable[Topic]) -> int:
+    async def subscribe(self, topics: Iterable[Topic], request_id: int) -> None:
         self.topics |= set(topics)
-        return self._acknowledge("subscribed")
+        self._acknowledge("subscribed", request_id)
 
-    async def unsubscribe(self, topics: Iterable[Topic]) -> int:
+    async def unsubscribe(self, topics: Iterable[Topic], request_id: int) -> None:
         self.topics -= set(topics)
-        return self._acknowledge("unsubscribed")
+        self._acknowledge("unsubscribed", request_id)
 
-    def _acknowledge(self, event: str) -> int:
-        self.requests += 1
+    def _acknowledge(self, event: str, request_id: int) -> None:
         told: dict[str, object] = {}
-        for channel, market, interval in self.topics:
+        for named, market, interval in self.topics:
+            channel = named.value
             if interval:
                 told.setdefault(channel, {}).setdefault(interval, []).append(market)  # type: ignore[attr-defined]
             else:
                 told.setdefault(channel, []).append(market)  # type: ignore[attr-defined]
-        self.told.append(orjson.dumps({"event": event, "requestId": self.requests, "subscriptions": told}))
-        return self.requests
+        self.told.append(orjson.dumps({"event": event, "requestId": request_id, "subscriptions": told}))
 
     async def frames(self) -> AsyncIterator[bytes]:
         while asyncio.get_running_loop().time() < self.ends and not self.closed:
@@ -213,7 +213,12 @@ async def play(seconds: float) -> Hour:
     tickers = LiveTickers(exchange, catalogue, feed, loop.time)
     trades = LiveTrades(exchange, catalogue, feed, loop.time)
     candles = LiveCandles(listed, catalogue, feed, exchange, loop.time)
-    parts = {Channel.BOOK: books, Channel.TICKER: tickers, Channel.TRADES: trades, Channel.CANDLES: candles}
+    parts: dict[Channel, Any] = {
+        Channel.BOOK: books,
+        Channel.TICKER: tickers,
+        Channel.TRADES: trades,
+        Channel.CANDLES: candles,
+    }
     for channel, part in parts.items():
         feed.listen(channel, part)
     running = [asyncio.create_task(feed.run()), asyncio.create_task(books.watch_statuses())]
@@ -230,7 +235,9 @@ async def play(seconds: float) -> Hour:
     await asyncio.gather(*readers)
     for task in running:
         task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+    for ended in await asyncio.gather(*running, return_exceptions=True):
+        if isinstance(ended, Exception):
+            raise ended
     for part in parts.values():
         await part.close()
     await listed.close()
@@ -240,18 +247,16 @@ async def play(seconds: float) -> Hour:
     return hour
 
 
-async def _readers(
-    hour: Hour, parts: dict[Channel, object], names: list[str], chance: random.Random, ends: float
-) -> None:
+async def _readers(hour: Hour, parts: dict[Channel, Any], names: list[str], chance: random.Random, ends: float) -> None:
     """Come, read for a while, now and then slowly, and go; over and over."""
     loop = asyncio.get_running_loop()
     while loop.time() < ends:
         market = chance.choice(names)
         watches = (
-            lambda m=market: parts[Channel.BOOK].watch(m, 10),  # type: ignore[attr-defined]
-            lambda m=market: parts[Channel.TICKER].watch([m]),  # type: ignore[attr-defined]
-            lambda m=market: parts[Channel.TRADES].watch(m, ""),  # type: ignore[attr-defined]
-            lambda m=market: parts[Channel.CANDLES].watch(m, Interval.M1),  # type: ignore[attr-defined]
+            lambda m=market: parts[Channel.BOOK].watch(m, 10),
+            lambda m=market: parts[Channel.TICKER].watch([m]),
+            lambda m=market: parts[Channel.TRADES].watch(m, ""),
+            lambda m=market: parts[Channel.CANDLES].watch(m, Interval.M1),
         )
         hour.readers_begun += 1
         leaves = loop.time() + chance.choice([1, 10, 60])
@@ -296,9 +301,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=HOUR_SECONDS)
     hour = run(parser.parse_args().seconds)
-    print(f"memory, KiB: {[round(each / 1024) for each in hour.memory]}; late over early {hour.growth():.2f}")
-    print(f"readers {hour.readers_begun} begun, {hour.readers_ended} ended; messages {hour.messages}")
-    print(f"sockets {hour.sockets}; audits {hour.findings}; tasks left {hour.tasks_left}")
+    lines = (
+        f"memory, KiB: {[round(each / 1024) for each in hour.memory]}; late over early {hour.growth():.2f}",
+        f"readers {hour.readers_begun} begun, {hour.readers_ended} ended; messages {hour.messages}",
+        f"sockets {hour.sockets}; audits {hour.findings}; tasks left {hour.tasks_left}",
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -427,10 +427,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE with RetryInfo: the service is stopping and ends its streams; open them again, with the resume token
     where there is one. No metadata.
     """
-    ERROR_REASON_SLOW_READER: _ErrorReason.ValueType  # 19
-    """RESOURCE_EXHAUSTED with RetryInfo: the reader took nothing for too long, so its stream was ended. Metadata:
-    `seconds`, "30".
-    """
     ERROR_REASON_SCANS_OFF: _ErrorReason.ValueType  # 40
     """FAILED_PRECONDITION: the service runs without a database of its own, so there are no scans. No metadata."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 41
@@ -506,10 +502,6 @@ ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 17
 ERROR_REASON_STOPPING: ErrorReason.ValueType  # 18
 """UNAVAILABLE with RetryInfo: the service is stopping and ends its streams; open them again, with the resume token
 where there is one. No metadata.
-"""
-ERROR_REASON_SLOW_READER: ErrorReason.ValueType  # 19
-"""RESOURCE_EXHAUSTED with RetryInfo: the reader took nothing for too long, so its stream was ended. Metadata:
-`seconds`, "30".
 """
 ERROR_REASON_SCANS_OFF: ErrorReason.ValueType  # 40
 """FAILED_PRECONDITION: the service runs without a database of its own, so there are no scans. No metadata."""

@@ -5,6 +5,7 @@ import gzip
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import orjson
@@ -12,7 +13,7 @@ import pytest
 
 from bitvavo.frames import read_frame
 from market_service.live.recorder import Recorder
-from market_service.live.recording import event_line, frame_line, read_entries
+from market_service.live.recording import Entry, event_line, frame_line, read_entries
 from market_service.live.replay import Tally, for_simulator, paced, replay
 from market_service.live.settings import RecordingSettings
 from protos.market.v1 import market_pb2 as pb
@@ -26,17 +27,18 @@ DELTA = b'{"event":"book","market":"BTC-EUR","nonce":7,"bids":[["1.50","2"]],"as
 async def follow_while_recording(service: MarketService, sim: Simulator, changes: int) -> "pb.WatchOrderBookResponse":
     """Follow a book through some changes and return its last state."""
     async with grpc.aio.insecure_channel(service.address) as channel:
-        call = MarketServiceStub(channel).WatchOrderBook(pb.WatchOrderBookRequest(market=MARKET, depth=10))
+        call: Any = MarketServiceStub(channel).WatchOrderBook(pb.WatchOrderBookRequest(market=MARKET, depth=10))
         async with asyncio.timeout(20):
             while (await call.read()).freshness.quality != pb.QUALITY_GOOD:
                 pass
+            last = pb.WatchOrderBookResponse()
             for n in range(changes):
                 bids = [[str(49_990 - n), "1"]]
                 await asyncio.to_thread(sim.admin, "POST", "book", market=MARKET, bids=bids, asks=[["50000", "1"]])
-                state = await call.read()
+                last = await call.read()
         await asyncio.sleep(0.7)  # the recorder writes twice a second
         call.cancel()
-        return state
+        return last
 
 
 def test_a_recorded_session_replays_to_the_same_book(tmp_path: Path, sim: Simulator) -> None:
@@ -105,9 +107,7 @@ def test_a_replay_keeps_the_recorded_pace_times_the_speed(speed: float, ends: fl
     assert clock[0] - 100.0 == pytest.approx(ends)
 
 
-def entry_at(at_ns: int) -> object:
-    from market_service.live.recording import Entry  # noqa: PLC0415
-
+def entry_at(at_ns: int) -> Entry:
     return Entry(at_ns, frame=DELTA)
 
 
@@ -121,7 +121,7 @@ async def test_files_are_rotated_by_size_and_the_oldest_go(tmp_path: Path) -> No
         await asyncio.sleep(0.55)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    files = sorted(tmp_path.iterdir())
+    files = sorted(tmp_path.iterdir())  # noqa: ASYNC240 - nothing else runs any more
     assert 1 <= len(files) <= 3
     assert b'"x":"5"' in list(read_entries(files[-1]))[-1].frame  # type: ignore[operator]
 
@@ -137,7 +137,7 @@ async def test_a_disk_that_is_too_slow_costs_frames_of_the_recording_and_it_says
     await asyncio.sleep(0.7)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.iterdir()  # noqa: ASYNC240 - nothing else runs any more
     entries = list(read_entries(path))
     assert sum(entry.dropped for entry in entries) == 20 - sum(entry.frame == large for entry in entries)
     assert entries[-1].frame == DELTA

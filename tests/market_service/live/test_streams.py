@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -11,6 +12,7 @@ import pytest
 from google.protobuf.message import Message
 from protovalidate import Validator
 
+from kernel.paging import token_after
 from protos.market.v1 import market_pb2 as pb
 from protos.market.v1.market_pb2_grpc import MarketServiceStub
 from tests.market_service.processes import MarketService, Simulator
@@ -45,12 +47,12 @@ async def stub(moving: tuple[Simulator, MarketService]) -> AsyncIterator["Stub"]
         yield MarketServiceStub(channel)
 
 
-async def following(call: AsyncIterator[M], *, until: "object" = None) -> M:
+async def following(call: AsyncIterable[M], *, until: Callable[[M], object] | None = None) -> M:
     """Return the next message of a stream that `until` (a predicate) accepts."""
     async with asyncio.timeout(WAIT_SECONDS):
         async for message in call:
             Validator().validate(message)
-            if until is None or until(message):  # type: ignore[operator]
+            if until is None or until(message):
                 return message
     raise AssertionError("the stream ended")
 
@@ -173,8 +175,6 @@ async def test_a_resume_token_of_another_market_is_refused(stub: "Stub", sim: Si
 
 
 async def test_an_unknown_resume_token_is_told_as_a_gap(stub: "Stub") -> None:
-    from kernel.paging import token_after  # noqa: PLC0415 - only this test makes a token up
-
     token = token_after("no-such-trade", f"trades/{MARKET}")
     call = stub.WatchTrades(pb.WatchTradesRequest(market=MARKET, resume_token=token))
     assert (await following(call)).gap
@@ -192,24 +192,25 @@ async def test_candles_come_when_they_change(stub: "Stub", sim: Simulator) -> No
 
 
 async def test_an_unknown_market_is_not_found(stub: "Stub") -> None:
-    for call in (
+    calls: tuple[Any, ...] = (
         stub.WatchOrderBook(pb.WatchOrderBookRequest(market="NOPE-EUR")),
         stub.WatchTickers(pb.WatchTickersRequest(markets=["NOPE-EUR"])),
         stub.WatchTrades(pb.WatchTradesRequest(market="NOPE-EUR")),
         stub.WatchCandles(pb.WatchCandlesRequest(market="NOPE-EUR", interval=pb.CANDLE_INTERVAL_1H)),
-    ):
+    )
+    for call in calls:
         assert details(await refused(following(call)))[0] == "MARKET_UNKNOWN"
 
 
-def test_a_drain_ends_every_stream_with_a_status_that_says_why(tmp_path: "object", sim: Simulator) -> None:
+def test_a_drain_ends_every_stream_with_a_status_that_says_why(tmp_path: Path, sim: Simulator) -> None:
     asyncio.run(_drained(tmp_path, sim))
 
 
-async def _drained(folder: object, sim: Simulator) -> None:
-    service = MarketService(folder, sim.url)  # type: ignore[arg-type]
+async def _drained(folder: Path, sim: Simulator) -> None:
+    service = MarketService(folder, sim.url)
     async with grpc.aio.insecure_channel(service.address) as channel:
         stub: Stub = MarketServiceStub(channel)
-        calls = [
+        calls: list[Any] = [
             stub.WatchOrderBook(pb.WatchOrderBookRequest(market=MARKET)),
             stub.WatchTickers(pb.WatchTickersRequest(markets=[MARKET])),
             stub.WatchTrades(pb.WatchTradesRequest(market=MARKET)),

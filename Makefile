@@ -107,7 +107,7 @@ validate-proto: $(SETUP) ## Print validate.proto again after an upgrade of proto
 
 # --- measuring ---
 
-.PHONY: bench-execute bench-market
+.PHONY: bench-execute bench-market bench-scan scan-fencing scan-campaign
 BENCH := .venv/.bench-done
 $(BENCH): $(SETUP) requirements-bench.lock
 	@echo 'packages of requirements-bench.lock, hashes checked'
@@ -117,6 +117,15 @@ $(BENCH): $(SETUP) requirements-bench.lock
 
 bench-market: $(SETUP) ## Book updates per second beside ccxt.pro, frame to subscriber, memory of a stalled reader
 	@$(RUN) benchmarks.market $(ARGS)
+
+bench-scan: $(BENCH) ## Claims and completions per second beside a floor, pgqueuer and procrastinate, paired rounds
+	@$(RUN) benchmarks.scan $(ARGS)
+
+scan-fencing: $(BENCH) ## Whose late holder can end a job that another runs by now: a table
+	@$(RUN) benchmarks.scan_fencing
+
+scan-campaign: $(SETUP) ## Kill and pause scanners for a minute; an oracle judges every write
+	@$(RUN) tests.market_service.scan_campaign $(ARGS)
 
 bench-execute: $(BENCH) ## Executions per second beside the floor and DBOS, paired rounds
 	@$(RUN) benchmarks.execute $(ARGS)

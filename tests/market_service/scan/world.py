@@ -106,16 +106,16 @@ class World:
 
     def market_rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.system.database_url("market_owner")) as connection:
-            return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]  # a test's own text
+            return connection.execute(query, parameters).fetchall()
 
     def trade_rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.system.database_url("auditor")) as connection:
-            return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]  # a test's own text
+            return connection.execute(query, parameters).fetchall()
 
     def execute(self, statements: str) -> None:
         """Change the market database as its owner."""
         with psycopg.connect(self.system.database_url("market_owner")) as connection:
-            connection.execute(statements)  # type: ignore[arg-type]  # a test's own text
+            connection.execute(statements)
 
 
 @contextmanager

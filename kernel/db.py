@@ -251,7 +251,7 @@ async def _alone(connection: psycopg.AsyncConnection[Row], statement: Statement,
 
     connection.add_notice_handler(note)
     try:
-        cursor = await connection.execute(statement.sql, statement.parameters or None)
+        cursor = await connection.execute(statement.sql, statement.parameters or None, binary=True)
         rows = await cursor.fetchall() if cursor.rownumber is not None else []
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise commit_unknown(reasons, type(error).__name__) from error

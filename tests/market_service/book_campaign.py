@@ -210,9 +210,10 @@ async def play(
         started = time.perf_counter()
         async with following(report, oracle, address, names) as books, beside(address, names):
             await settled(books, names)
-            for fault, share in {**SHARES, **SOCKET_SHARES}.items():
+            for number, (fault, share) in enumerate({**SHARES, **SOCKET_SHARES}.items()):
                 wish = {"match": {"channel": "book"}, "fault": fault, "times": None, "probability": share * scale}
-                server.faults.add({**wish, "seed": seed, "ms": 0 if fault == "stalled_socket" else 30})
+                # A chance of its own for each: with one chance the dropped frames would be the crossed ones.
+                server.faults.add({**wish, "seed": seed * 100 + number, "ms": 0 if fault == "stalled_socket" else 30})
             oracle.events = 0
             while oracle.events < events:
                 for venue in exchange.venues.values():

@@ -26,11 +26,20 @@ def main() -> None:
     words = parser.parse_args()
     wish = Wish(seconds=words.seconds, jobs=words.jobs, every_seconds=words.every, seed=words.seed)
     with tempfile.TemporaryDirectory(prefix="interlock-campaign-") as folder, running_world(Path(folder)) as world:
+<<<<<<< HEAD
         outcome = run(world, wish, tell)
+=======
+        outcome = run(world, wish, say)
+>>>>>>> market-full
     sys.stdout.write(table(outcome))
     slots = outcome.verdict.slots
     if not outcome.verdict.clean or slots < SLOTS_LEAST:
         sys.exit(f"FAILED: {slots} slots (at least {SLOTS_LEAST}); {outcome.verdict.violations}")
+
+
+def say(line: str) -> None:
+    """Show progress."""
+    sys.stderr.write(f"{line}\n")
 
 
 def table(outcome: Outcome) -> str:

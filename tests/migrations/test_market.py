@@ -122,7 +122,7 @@ def test_a_hot_statement_of_the_scans_reads_no_table_from_end_to_end(
     filled: Database, name: str, statement: str, parameters: dict[str, object]
 ) -> None:
     with psycopg.connect(filled.service) as connection, psycopg.ClientCursor(connection) as cursor:
-        explained = sql.SQL("EXPLAIN {}").format(sql.SQL(statement))  # a constant of ours
+        explained = sql.SQL("EXPLAIN {}").format(sql.SQL(statement))
         plan = "\n".join(row[0] for row in cursor.execute(explained, parameters).fetchall())
     assert not re.findall(r"Seq Scan on (scan_\w+|market_\w+)", plan), f"{name}\n{plan}"
     assert "Index" in plan

@@ -1,6 +1,7 @@
 """Claims, leases and fences on a real server: of two holders, only the later one writes."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -77,23 +78,50 @@ async def test_g2_even_the_same_process_is_late_under_its_old_fence(jobs: JobRow
     late, rightful = await stolen(jobs, first, first)
     assert await first.end([ended(late)]) == set()
     assert await first.renew(LEASE, [late, rightful]) == {rightful.key}
+    assert await first.renew(LEASE, [late]) == set()
+    assert await first.release([late], NO_DELAY) == set()
     assert await first.end([ended(rightful)]) == {rightful.job_id}
     assert await first.end([ended(rightful)]) == set(), "an end counts once"
 
 
+async def late_end(holds: HoldRows, claim: Claim) -> bool:
+    return bool(await holds.end([ended(claim)]))
+
+
+async def late_snapshot(holds: HoldRows, claim: Claim) -> bool:
+    return await holds.keep_snapshot(claim, claim.job.next_slot, given.SNAPSHOT)
+
+
+async def late_opinion(holds: HoldRows, claim: Claim) -> bool:
+    return await holds.keep_opinion(claim, plan(claim.job, claim.now), given.OPINION)
+
+
+@pytest.mark.parametrize("write", [late_end, late_snapshot, late_opinion])
 async def test_g2_a_late_write_that_was_under_way_waits_for_the_claim_and_then_counts_for_nothing(
-    jobs: JobRows, first: HoldRows, market_database: Database
+    jobs: JobRows, first: HoldRows, market_database: Database, write: Callable[[HoldRows, Claim], Awaitable[bool]]
 ) -> None:
     await jobs.create(given.content(), "test", None)
     late = await one_claim(first, LAPSED)
     with psycopg.connect(market_database.admin) as thief:
         thief.execute("UPDATE scan_jobs SET fence = fence + 1, owner = %s, lease_until = 'infinity'", (uuid4(),))
-        writing = asyncio.create_task(first.end([ended(late)]))
+        writing = asyncio.ensure_future(write(first, late))
         await asyncio.sleep(0.2)
         assert not writing.done(), "the write did not wait for the row"
         thief.commit()
-    assert await writing == set()
+    assert not await writing
     assert await jobs.runs(late.job_id, None, 10) == []
+    assert await jobs.snapshot(late.job_id, None) is None
+
+
+async def test_a_claim_does_not_wait_for_a_row_that_another_transaction_holds(
+    jobs: JobRows, first: HoldRows, market_database: Database
+) -> None:
+    held, _ = await jobs.create(given.content(), "test", given.NOON)
+    free, _ = await jobs.create(given.content(), "test", None)
+    with psycopg.connect(market_database.admin) as other:
+        other.execute("SELECT FROM scan_jobs WHERE job_id = %s FOR UPDATE", (held.content.job_id,))
+        async with asyncio.timeout(1):
+            assert [claim.job_id for claim in await first.claim(LEASE, 5)] == [free.content.job_id]
 
 
 async def test_a_claim_takes_what_is_due_once_and_passes_by_what_others_hold(

@@ -15,7 +15,8 @@ from kernel import logs
 from kernel.alarms import raise_alarm
 from kernel.errors import Failure
 from kernel.telemetry import counter
-from market_service.live.books import SNAPSHOT_DEPTH, LiveBooks, Tape
+from market_service.live.book_states import Tape
+from market_service.live.books import SNAPSHOT_DEPTH, LiveBooks
 from market_service.ports import Exchange
 
 BOOK_MISMATCH: Final = "BOOK_MISMATCH"

@@ -8,12 +8,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
-from bitvavo.book import BookView, LocalBook, Loss
+from bitvavo.book import LocalBook, Loss
 from bitvavo.frames import BookDelta, Frame
 from bitvavo.proof import Proof
 from bitvavo.topics import Channel, Topic
@@ -22,7 +23,8 @@ from kernel import logs
 from kernel.errors import Exhausted, Failure, Unavailable
 from kernel.telemetry import counter
 from market_service.catalogue import Catalogue
-from market_service.live.aging import SILENT_SECONDS, freshness
+from market_service.live.aging import freshness
+from market_service.live.book_states import NORMAL_PACE, TRADING, BookReader, BookState, LiveBook, Pace, Tape
 from market_service.live.ports import Hearing
 from market_service.live.slots import Slots
 from market_service.model import Answer, Freshness, Quality
@@ -31,60 +33,9 @@ from market_service.ports import Exchange
 SNAPSHOT_DEPTH: Final = 1000
 STATUS_SECONDS: Final = 3.0
 STATUS_AGE_SECONDS: Final = 5.0
-MAX_DEPTHS: Final = 16
-TRADING: Final = "trading"
 
 _LOSSES: Final = counter("market_books_lost_total", "Books that were not known to be right any more, by why.", ["why"])
 _SNAPSHOTS: Final = counter("market_snapshots_total", "Snapshots asked for, by what became of them.", ["how"])
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How fast books are read anew: at once after `calm_seconds`, else after pauses that double from first to last."""
-
-    first_seconds: float = 0.1
-    last_seconds: float = 5.0
-    calm_seconds: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class BookState:
-    """What a reader is told: `view` is there exactly when the quality is GOOD."""
-
-    market: str
-    view: BookView | None
-    freshness: Freshness
-    status: str
-    skipped: int
-
-
-@dataclass(slots=True)
-class Tape:
-    """A copy of a book, and the deltas that the book took afterwards; `broken` once it was lost."""
-
-    book: LocalBook
-    deltas: list[BookDelta] = field(default_factory=list)
-    broken: bool = False
-
-    @property
-    def nonce(self) -> int:
-        """The nonce of the last state that can be made of it."""
-        return self.deltas[-1].nonce if self.deltas else self.book.nonce
-
-
-@dataclass(slots=True)
-class _Live:
-    book: LocalBook
-    status: str = TRADING
-    readers: set[Slots[str]] = field(default_factory=set)
-    seeded: Proof | None = None
-    asked_at: float = float("-inf")
-    pause_seconds: float = 0.0
-    reading: asyncio.Task[None] | None = None
-    views: dict[int, BookView] = field(default_factory=dict)
-    """By depth: the view of the present nonce, shared by all readers."""
-    tapes: list[Tape] = field(default_factory=list)
-    """Those who compare the book with a snapshot collect the deltas meanwhile."""
 
 
 class LiveBooks:
@@ -96,7 +47,7 @@ class LiveBooks:
         catalogue: Catalogue,
         hearing: Hearing,
         monotonic: Callable[[], float] = time.monotonic,
-        pace: Pace = Pace(),
+        pace: Pace = NORMAL_PACE,
     ) -> None:
         """Read snapshots from `exchange`; `hearing` tells this listener the frames of the channel book."""
         self._pace = pace
@@ -104,18 +55,18 @@ class LiveBooks:
         self._catalogue = catalogue
         self._hearing = hearing
         self._monotonic = monotonic
-        self._live: dict[str, _Live] = {}
+        self._live: dict[str, LiveBook] = {}
         self._closed = False
 
     @asynccontextmanager
-    async def watch(self, market: str, depth: int) -> AsyncIterator["BookReader"]:
+    async def watch(self, market: str, depth: int) -> AsyncIterator[BookReader]:
         """Follow one market's book.
 
         Raises:
             NotFound: the exchange has no such market.
         """
         listing = (await self._catalogue.listing()).value
-        live = self._live.setdefault(market, _Live(LocalBook(market)))
+        live = self._live.setdefault(market, LiveBook(LocalBook(market)))
         live.status = listing.require(market).status
         slots: Slots[str] = Slots()
         slots.put(market)
@@ -124,7 +75,7 @@ class LiveBooks:
         live.readers.add(slots)
         self._hearing.want(_topic(market))
         try:
-            yield BookReader(self, market, depth, slots)
+            yield BookReader(partial(self.state, market, depth), slots)
         finally:
             live.readers.discard(slots)
             self._hearing.release(_topic(market))
@@ -133,7 +84,7 @@ class LiveBooks:
         """Return what is known of a watched market now."""
         live = self._live[market]
         age = self._freshness(live)
-        view = _view(live, depth) if age.quality is Quality.GOOD else None
+        view = live.view(depth) if age.quality is Quality.GOOD else None
         if view is not None and not (view.bids and view.asks):
             view, age = None, replace(age, quality=Quality.RESYNCING)
         return BookState(market, view, age, live.status, skipped)
@@ -191,7 +142,7 @@ class LiveBooks:
     def subscribed(self, topics: Iterable[Topic]) -> None:
         """Read the books of these topics."""
         for topic in topics:
-            self._read_anew(self._live.setdefault(topic.market, _Live(LocalBook(topic.market))))
+            self._read_anew(self._live.setdefault(topic.market, LiveBook(LocalBook(topic.market))))
 
     def unsubscribed(self, topic: Topic) -> None:
         """Forget a market that nobody watches; who came meanwhile waits for it to be subscribed again."""
@@ -246,7 +197,7 @@ class LiveBooks:
             for slots in live.readers:
                 slots.close()
 
-    def _status(self, live: _Live, status: str) -> None:
+    def _status(self, live: LiveBook, status: str) -> None:
         if status == live.status:
             return
         live.status = status
@@ -256,12 +207,12 @@ class LiveBooks:
         else:
             self._lost(live, Loss.HALTED)
 
-    def _lost(self, live: _Live, why: Loss) -> None:
+    def _lost(self, live: LiveBook, why: Loss) -> None:
         if live.book.loss is None or why in {Loss.SOCKET, Loss.HALTED, Loss.MALFORMED}:
             live.book.lose(why)
             self._after_loss(live)
 
-    def _after_loss(self, live: _Live) -> None:
+    def _after_loss(self, live: LiveBook) -> None:
         why = live.book.loss or Loss.NEW
         _LOSSES.labels(why).inc()
         for tape in live.tapes:
@@ -271,30 +222,30 @@ class LiveBooks:
             self._read_anew(live)
         self._tell(live)
 
-    def _tell(self, live: _Live) -> None:
+    def _tell(self, live: LiveBook) -> None:
         market = live.book.market
         for slots in live.readers:
             slots.put(market)
 
-    def _freshness(self, live: _Live) -> Freshness:
+    def _freshness(self, live: LiveBook) -> Freshness:
         return freshness((self._hearing.proof, live.seeded), self._monotonic(), self._quality(live))
 
-    def _quality(self, live: _Live) -> Quality:
+    def _quality(self, live: LiveBook) -> Quality:
         if live.status != TRADING or not self._hearing.hears(_topic(live.book.market)):
             return Quality.STALE
         return Quality.GOOD if live.book.loss is None else Quality.RESYNCING
 
-    def _read_anew(self, live: _Live) -> None:
+    def _read_anew(self, live: LiveBook) -> None:
         if live.reading is None and not self._closed:
             live.reading = asyncio.create_task(self._read(live), name=f"snapshot {live.book.market}")
 
-    async def _read(self, live: _Live) -> None:
+    async def _read(self, live: LiveBook) -> None:
         try:
             await self._read_until_right(live)
         finally:
             live.reading = None
 
-    async def _read_until_right(self, live: _Live) -> None:
+    async def _read_until_right(self, live: LiveBook) -> None:
         topic = _topic(live.book.market)
         while live.book.loss is not None and live.status == TRADING and self._hearing.hears(topic):
             calm = self._monotonic() - live.asked_at > self._pace.calm_seconds
@@ -314,7 +265,7 @@ class LiveBooks:
         asked = failure.retry_after_seconds if isinstance(failure, Exhausted | Unavailable) else 0.0
         return min(max(asked, self._pace.first_seconds), self._pace.last_seconds)
 
-    async def _seed(self, live: _Live) -> bool:
+    async def _seed(self, live: LiveBook) -> bool:
         epoch, proof = live.book.epoch, Proof(datetime.now(UTC), self._monotonic())
         snapshot = await self._exchange.book(live.book.market, SNAPSHOT_DEPTH)
         try:
@@ -326,46 +277,6 @@ class LiveBooks:
             live.seeded = proof
             live.views.clear()
         return right
-
-
-class BookReader:
-    """One reader's way through the states of one book."""
-
-    def __init__(self, books: LiveBooks, market: str, depth: int, slots: Slots[str]) -> None:
-        """Begin with the state as it is now."""
-        self._books = books
-        self._market = market
-        self._depth = depth
-        self._slots = slots
-        self._told: tuple[object, ...] | None = None
-
-    async def next(self) -> BookState:
-        """Wait for a state other than the last one told, and return the newest.
-
-        Raises:
-            Unavailable: the service stops.
-        """
-        skipped = 0
-        while True:
-            try:
-                async with asyncio.timeout(SILENT_SECONDS):
-                    skipped += (await self._slots.take())[1]
-            except TimeoutError:
-                pass  # a book that nobody changes may have become stale
-            state = self._books.state(self._market, self._depth, skipped)
-            told = (state.view.nonce if state.view else None, state.freshness.quality, state.status)
-            if told != self._told:
-                self._told = told
-                return state
-
-
-def _view(live: _Live, depth: int) -> BookView:
-    view = live.views.get(depth)
-    if view is None or view.nonce != live.book.nonce:
-        if len(live.views) >= MAX_DEPTHS:
-            live.views.clear()
-        view = live.views[depth] = live.book.view(depth)
-    return view
 
 
 def _topic(market: str) -> Topic:

@@ -13,7 +13,8 @@ import grpc.aio
 from kernel.errors import FieldViolation, Invalid
 from kernel.paging import last_before, token_after
 from market_service import answers
-from market_service.live.books import BookState, LiveBooks
+from market_service.live.book_states import BookState
+from market_service.live.books import LiveBooks
 from market_service.live.candles import LiveCandles
 from market_service.live.tickers import LiveTickers
 from market_service.live.trades import LiveTrades

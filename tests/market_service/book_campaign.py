@@ -32,7 +32,8 @@ from exchange_sim.server import SimServer
 from exchange_sim.tape import Trade
 from exchange_sim.venue import Venue
 from market_service.catalogue import Catalogue
-from market_service.live.books import LiveBooks, Pace
+from market_service.live.book_states import Pace
+from market_service.live.books import LiveBooks
 from market_service.live.feed import Feed
 from tests.market_service.fake_exchange import FakeExchange
 

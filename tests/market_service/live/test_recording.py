@@ -2,12 +2,16 @@
 
 import asyncio
 import gzip
+import os
 import subprocess
 import sys
+import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import grpc.aio
+import httpx
 import orjson
 import pytest
 
@@ -18,7 +22,7 @@ from market_service.live.replay import Tally, for_simulator, paced, replay
 from market_service.live.settings import RecordingSettings
 from protos.market.v1 import market_pb2 as pb
 from protos.market.v1.market_pb2_grpc import MarketServiceStub
-from tests.market_service.processes import MarketService, Simulator
+from tests.market_service.processes import MarketService, Process, Simulator
 
 MARKET = "BTC-EUR"
 DELTA = b'{"event":"book","market":"BTC-EUR","nonce":7,"bids":[["1.50","2"]],"asks":[],"timestamp":1}'
@@ -35,7 +39,8 @@ async def follow_while_recording(service: MarketService, sim: Simulator, changes
             for n in range(changes):
                 bids = [[str(49_990 - n), "1"]]
                 await asyncio.to_thread(sim.admin, "POST", "book", market=MARKET, bids=bids, asks=[["50000", "1"]])
-                last = await call.read()
+                while not (last.bids and last.bids[0].price == str(49_990 - n)):
+                    last = await call.read()
         await asyncio.sleep(0.7)  # the recorder writes twice a second
         call.cancel()
         return last
@@ -50,23 +55,53 @@ def test_a_recorded_session_replays_to_the_same_book(tmp_path: Path, sim: Simula
     (path,) = folder.iterdir()
 
     tally = replay(read_entries(path), Tally())
-    book = tally.books[MARKET]
-    assert book.nonce >= last.nonce
     assert tally.frames["BookDelta"] >= 5
     assert tally.unreadable == tally.dropped == 0
-    bids, asks = ([(level.price, level.size) for level in side] for side in (last.bids, last.asks))
-    out = tmp_path / "for_simulator.json"
-    out.write_bytes(for_simulator(read_entries(path), MARKET))
-    played = orjson.loads(out.read_bytes())
-    assert [row["nonce"] for row in played["frames"] if row["event"] == "book"][-1] >= last.nonce
-    if book.loss is None:
-        view = book.view(10)
-        assert (list(view.bids), list(view.asks)) == (bids, asks)
+    assert replayed_at(path, last.nonce) == [
+        [(level.price, level.size) for level in side] for side in (last.bids, last.asks)
+    ]
+    played = orjson.loads(for_simulator(read_entries(path), MARKET))
+    assert last.nonce in [row["nonce"] for row in played["frames"] if row["event"] == "book"]
 
     command = [sys.executable, "-m", "market_service.live.replay", str(path)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
     assert "BookDelta" in printed
     assert MARKET in printed
+
+
+def replayed_at(path: Path, nonce: int) -> list[list[tuple[str, str]]]:
+    """Replay a recording up to one state of the book."""
+    tally = Tally()
+    for entry in read_entries(path):
+        replay([entry], tally)
+        book = tally.books.get(MARKET)
+        if book is not None and book.loss is None and book.nonce == nonce:
+            view = book.view(10)
+            return [list(view.bids), list(view.asks)]
+    raise AssertionError(f"the book never came to {nonce}")
+
+
+def test_the_simulated_exchange_serves_what_was_recorded(tmp_path: Path, sim: Simulator) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    service = MarketService(tmp_path, sim.url, MARKET_RECORDING_DIR=str(folder))
+    last = asyncio.run(follow_while_recording(service, sim, changes=3))
+    service.stop()
+    out, ready = tmp_path / "recording.json", tmp_path / "again.ready"
+    out.write_bytes(for_simulator(read_entries(next(folder.iterdir())), MARKET))
+    words = ["exchange_sim", "--port", "0", "--still", "--recording", str(out), "--speed", "100"]
+    again = Process([*words, "--ready-file", str(ready)], ready, dict(os.environ), tmp_path / "again.log")
+    try:
+        url = again.wait_ready().strip()
+        deadline = time.monotonic() + 10
+        wanted = [[level.price, level.size] for level in last.bids]
+        while [[row[0], f"{Decimal(row[1]):f}"] for row in httpx.get(f"{url}/v2/{MARKET}/book").json()["bids"]] != [
+            [price, f"{Decimal(size).normalize():f}"] for price, size in wanted
+        ]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        again.stop()
 
 
 def test_a_frame_is_kept_byte_for_byte(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A scanner of real parts, one job at a time, that kills itself at a named step: `python -m … --die-at before:reserve`.
+"""A scanner of real parts, one job at a time; with `--die`, one for each step of a slot that kills itself there.
 
 Around each part lies a wrapper that counts nothing and changes nothing but where the process ends.
 """
@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -79,8 +80,20 @@ async def _run(slot_run: SlotRun, holds: HoldRows) -> None:
         await holds.release([slot_run.claim], timedelta(seconds=1))
 
 
+def die_at_each() -> bool:
+    """Fork a scanner for each step, before any connection or thread exists; say whether each was killed."""
+    children = []
+    for step in STEPS:
+        if (child := os.fork()) == 0:
+            asyncio.run(work(step))
+        children.append(child)
+    return all(os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL for child in children)
+
+
 if __name__ == "__main__":
     logs.configure()
     parser = argparse.ArgumentParser()
-    parser.add_argument("--die-at", default="")
-    asyncio.run(work(parser.parse_args().die_at))
+    parser.add_argument("--die", action="store_true")
+    if parser.parse_args().die:
+        sys.exit(not die_at_each())
+    asyncio.run(work(""))

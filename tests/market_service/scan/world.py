@@ -145,6 +145,7 @@ def running_world(folder: Path) -> Iterator[World]:
             yield World(system, model, folder)
         finally:
             system.stop()
+            system.simulator._client.close()
 
 
 def stub_of(scanner: Scanner) -> Any:  # noqa: ANN401 - the generated stub is generic in its channel

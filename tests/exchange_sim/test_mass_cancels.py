@@ -93,7 +93,7 @@ async def test_a_group_ends_without_any_request(world: World) -> None:
     await world.call("POST", "/cancelOrdersAfter", {"codGroupId": 7, "expiryAfterSeconds": 10})
     world.clock.advance(10_000)
     async with asyncio.timeout(5):
-        while (await world.admin("GET", "ledger?kind=orders")).json["orders"][0]["status"] != "canceled":
+        while (await world.admin("GET", "ledger?kind=orders")).json["orders"][0]["status"] != "canceled":  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

@@ -35,8 +35,8 @@ from tests.exchange_sim.hand_clock import HandClock
 TICK = 10**PRICE_DIGITS // 100
 STEP = 10**6
 POOR, RICH = 30, 1_000_000
-AMOUNT = st.integers(1, 400)
-PRICE = st.integers(95, 105)
+AMOUNT = st.integers(1, 20) | st.integers(1, 400)
+PRICE = st.integers(97, 103)
 WHO = st.sampled_from([0, 1, 2])
 SIDE = st.booleans()
 FORCE = st.sampled_from(["GTC", "GTC", "GTC", *TIMES_IN_FORCE])
@@ -348,6 +348,20 @@ class Trading(RuleBasedStateMachine):
                 mine = [o for o in account.open_orders.values() if ("EUR" if o.is_buy else "BTC") == symbol]
                 assert all(order.hold >= 0 for order in mine)
                 assert balance.held == sum(order.hold for order in mine)
+
+    @invariant()
+    def a_resting_order_holds_what_the_rest_of_it_may_cost(self) -> None:
+        if not hasattr(self, "exchange"):
+            return
+        for order in self.venue.orders.values():
+            if not order.is_resting:
+                continue
+            if not order.is_buy:
+                assert order.hold == order.remaining * 10 ** (ATOM_DIGITS - 8)
+                continue
+            rate = 15 if order.request.post_only and self.exchange.switches.post_only_hold == "maker" else 25
+            cents = -(-order.remaining * order.price * (10_000 + rate) // 10_000 // 10 ** (ATOM_DIGITS - 2))
+            assert order.hold == cents * 10 ** (ATOM_DIGITS - 2)
 
     @invariant()
     def the_book_is_never_crossed_and_its_totals_are_its_orders(self) -> None:

@@ -43,7 +43,7 @@ TABLE: Mapping[int, int] = {
 }
 
 
-def order(**fields: object) -> Situation:
+def order(**fields: Any) -> Situation:  # noqa: ANN401
     return lambda world: world.order(**fields)
 
 
@@ -75,7 +75,7 @@ def after_asset(situation: Situation, **row: object) -> Situation:
     return run
 
 
-def after_order(situation: Situation, **fields: object) -> Situation:
+def after_order(situation: Situation, **fields: Any) -> Situation:  # noqa: ANN401
     async def run(world: World) -> Reply:
         assert (await world.order(clientOrderId=CLIENT_ID, **fields)).status == 200
         return await situation(world)

@@ -35,7 +35,7 @@ PER_CENT = 100
 
 
 def start(exchange: Exchange, venue: Venue, order: Order) -> None:
-    """Carry out an order that holds nothing yet.
+    """Carry out an order that has fired; what it held while it waited pays for it.
 
     Raises:
         Refusal: 216, and nothing has changed.

@@ -6,7 +6,7 @@ tell of the book. https://docs.bitvavo.com/docs/rest-api/create-order/.
 
 from __future__ import annotations
 
-from exchange_sim import execution, rules, settlement
+from exchange_sim import execution, rules
 from exchange_sim.exchange import Exchange
 from exchange_sim.feed import TRIGGERED
 from exchange_sim.order import EXPIRED, NEW, STOPS, Order
@@ -59,7 +59,6 @@ def _fire(exchange: Exchange, venue: Venue, order: Order) -> None:
     """Make a waiting order active, under the same id; one that cannot be paid for any more expires."""
     del venue.waiting[order.order_id]
     order.status, order.updated_ns = NEW, exchange.clock.now_ns()
-    settlement.release(order, venue.rules)
     exchange.feed.order_changed(venue, order, TRIGGERED)
     try:
         execution.start(exchange, venue, order)

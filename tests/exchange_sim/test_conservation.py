@@ -9,7 +9,7 @@ from tests.exchange_sim.trading_machine import Trading
 
 TestTrading = Trading.TestCase
 TestTrading.settings = settings(
-    max_examples=120,
+    max_examples=250,
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -1,5 +1,7 @@
 """Cancels of many orders at once: by market, by side, by group; and what each costs."""
 
+import asyncio
+
 import pytest
 
 from tests.exchange_sim.world import KEY, OTHER_KEY, World
@@ -90,8 +92,9 @@ async def test_a_group_ends_without_any_request(world: World) -> None:
     await world.order(codGroupId=7)
     await world.call("POST", "/cancelOrdersAfter", {"codGroupId": 7, "expiryAfterSeconds": 10})
     world.clock.advance(10_000)
-    while (await world.admin("GET", "ledger?kind=orders")).json["orders"][0]["status"] != "canceled":
-        pass
+    async with asyncio.timeout(5):
+        while (await world.admin("GET", "ledger?kind=orders")).json["orders"][0]["status"] != "canceled":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 """The simulator as the process that everything else starts."""
 
+import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals
 from urllib.request import urlopen
 
 import pytest
+
+from exchange_sim.generate_recording import generated_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,3 +33,28 @@ def test_it_says_where_it_listens_and_ends_cleanly(tmp_path: Path, number: Signa
             assert process.stderr.read() == ""
         finally:
             process.kill()
+
+
+def test_a_recording_with_frames_plays_while_the_rest_is_still(tmp_path: Path) -> None:
+    recording, ready = tmp_path / "recording.json", tmp_path / "ready"
+    recording.write_text(generated_text("BTC-EUR", 7, steps=200))
+    words = [sys.executable, "-m", "exchange_sim", "--port", "0", "--markets", "2", "--ready-file", str(ready)]
+    words += ["--still", "--recording", str(recording), "--speed", "1000"]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().removeprefix("exchange_sim listening on ").strip()
+            wanted = [
+                frame["price"] for frame in json.loads(recording.read_text())["frames"] if frame["event"] == "trade"
+            ]
+            deadline = time.monotonic() + 10
+            while read(address, f"BTC-EUR/trades?limit={len(wanted)}") != wanted[::-1]:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        finally:
+            process.kill()
+
+
+def read(address: str, path: str) -> list[str]:
+    with urlopen(f"{address}/v2/{path}", timeout=5) as answer:  # noqa: S310  an address of our own process
+        return [row["price"] for row in json.loads(answer.read())]

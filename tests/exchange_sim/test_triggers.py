@@ -167,6 +167,18 @@ async def test_one_fired_order_may_fire_the_next(world: World) -> None:
     assert [[fill["price"] for fill in each["fills"]] for each in found] == [["49990", "49000"], ["49000", "48000"]]
 
 
+async def test_of_two_that_are_due_the_older_fires_first_and_an_update_makes_one_young(world: World) -> None:
+    await world.admin("POST", "switches", {"house_refills": False})
+    fields = STOP | {"triggerReference": "bestAsk"}
+    orders = [(await world.order(**fields)).json for _ in range(3)]
+    body = {"market": "BTC-EUR", "orderId": orders[0]["orderId"], "operatorId": 7, "triggerAmount": "49901"}
+    assert (await world.call("PUT", "/order", body)).status == 200
+    bids = [["49800", "0.1"], ["49700", "0.1"], ["49600", "0.1"]]
+    await world.admin("POST", "book", {**MARKET, "bids": bids, "asks": [["49900", "1"]]})
+    prices = [(await read(world, each))["fills"][0]["price"] for each in orders]
+    assert prices == ["49600", "49800", "49700"]
+
+
 async def test_a_waiting_order_can_be_canceled_and_counts_as_open(world: World) -> None:
     await world.admin("POST", "market", {**MARKET, "maxOpenOrders": 1})
     made = (await world.order(**STOP)).json

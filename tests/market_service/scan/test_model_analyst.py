@@ -96,12 +96,7 @@ async def test_any_other_answer_is_none_and_the_call_is_counted_and_made_once(
 async def test_nonsense_about_tokens_counts_as_nothing(analyst: ModelAnalyst, model: FakeModel, usage: object) -> None:
     model.body = completion(BUY, usage=usage)
     _, spent = await analyst.judge(given.CONTENT, given.SNAPSHOT)
-<<<<<<< HEAD
-    assert (spent.input_tokens, spent.output_tokens) == (0, 0)
-    assert spent.cost == 0
-=======
     assert (spent.input_tokens, spent.output_tokens, spent.cost) == (0, 0, Decimal(0))
->>>>>>> market-full
 
 
 async def test_a_model_that_cannot_be_reached_was_not_asked() -> None:

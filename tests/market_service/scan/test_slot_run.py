@@ -115,11 +115,7 @@ async def test_a_permission_that_is_nearly_over_is_given_back(scan: Scan, late: 
         scan.clock[0] += late
         return answer
 
-<<<<<<< HEAD
-    setattr(scan.desk, "reserve", slowly)  # noqa: B010 - a fake of ours takes its time
-=======
     scan.desk.reserve = slowly  # type: ignore[assignment, method-assign]  # a fake of ours takes its time
->>>>>>> market-full
     await scan.once(analyst=MODEL)
     assert scan.analyst.calls == calls
     assert list(scan.desk.settled.values()) == [SettledAs.SUCCEEDED if calls else SettledAs.NOT_SENT]

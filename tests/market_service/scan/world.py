@@ -106,28 +106,16 @@ class World:
 
     def market_rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.system.database_url("market_owner")) as connection:
-<<<<<<< HEAD
-            return connection.execute(query, parameters).fetchall()  # a test's own text
-
-    def trade_rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.system.database_url("auditor")) as connection:
-            return connection.execute(query, parameters).fetchall()  # a test's own text
-=======
             return connection.execute(query, parameters).fetchall()
 
     def trade_rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.system.database_url("auditor")) as connection:
             return connection.execute(query, parameters).fetchall()
->>>>>>> market-full
 
     def execute(self, statements: str) -> None:
         """Change the market database as its owner."""
         with psycopg.connect(self.system.database_url("market_owner")) as connection:
-<<<<<<< HEAD
-            connection.execute(statements)  # a test's own text
-=======
             connection.execute(statements)
->>>>>>> market-full
 
 
 @contextmanager

@@ -11,11 +11,6 @@ from tests.market_service.scan.world import running_world
 SLOTS_LEAST = 1_000
 
 
-def tell(line: str) -> None:
-    """Show progress."""
-    sys.stderr.write(f"{line}\n")
-
-
 def main() -> None:
     """Start everything, disturb it, judge, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -26,11 +21,7 @@ def main() -> None:
     words = parser.parse_args()
     wish = Wish(seconds=words.seconds, jobs=words.jobs, every_seconds=words.every, seed=words.seed)
     with tempfile.TemporaryDirectory(prefix="interlock-campaign-") as folder, running_world(Path(folder)) as world:
-<<<<<<< HEAD
-        outcome = run(world, wish, tell)
-=======
         outcome = run(world, wish, say)
->>>>>>> market-full
     sys.stdout.write(table(outcome))
     slots = outcome.verdict.slots
     if not outcome.verdict.clean or slots < SLOTS_LEAST:

@@ -127,11 +127,11 @@ class Transaction:
         except psycopg.errors.IntegrityError as error:
             raise ConstraintError(error.diag.constraint_name or type(error).__name__) from error
         except psycopg.Error as error:
-            raise self._commit_unknown(type(error).__name__) from error
+            raise commit_unknown(self._reasons, type(error).__name__) from error
         finally:
             self._connection.remove_notice_handler(note)
         if tag != "COMMIT" or "WARNING" in warnings:
-            raise self._commit_unknown(f"tag {tag}, {len(warnings)} notices")
+            raise commit_unknown(self._reasons, f"tag {tag}, {len(warnings)} notices")
         return rows
 
     async def rollback(self) -> None:
@@ -139,10 +139,6 @@ class Transaction:
         if self._connection.info.transaction_status is not TransactionStatus.IDLE:
             with _translated(self._reasons):
                 await self._connection.execute("ROLLBACK")
-
-    def _commit_unknown(self, found: str) -> CommitUnknownError:
-        message = f"the database did not acknowledge the commit ({found}); repeat the call to learn the outcome"
-        return CommitUnknownError(self._reasons.unavailable, message, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
 class Database:
@@ -208,6 +204,25 @@ class Database:
         async with self.transaction(settings, begin=BEGIN_READ_ONLY) as transaction:
             return (await transaction.run(*statements, Statement("COMMIT")))[:-1]
 
+    async def once(self, statement: Statement) -> list[Row]:
+        """Run one statement as a READ COMMITTED transaction of its own, in one round trip, and return its rows.
+
+        Returning is the acknowledgement, as for `Transaction.commit`.
+
+        Raises:
+            Unavailable: there is no connection; nothing was sent. ConstraintError: a constraint refused it.
+            CommitUnknownError: anything else. It may have happened.
+        """
+        with _translated(self._reasons):
+            connection = await self._pool.getconn()
+        try:
+            return await _alone(connection, statement, self._reasons)
+        except BaseException:
+            await connection.close()
+            raise
+        finally:
+            await self._pool.putconn(connection)
+
     async def answers(self) -> bool:
         """Say whether the database answers a trivial query now."""
         try:
@@ -226,6 +241,33 @@ class Database:
             await connection.close()
             await self._pool.putconn(connection)
         return await self._pool.getconn()
+
+
+async def _alone(connection: psycopg.AsyncConnection[Row], statement: Statement, reasons: Reasons) -> list[Row]:
+    warnings: list[str] = []
+
+    def note(diagnostic: psycopg.errors.Diagnostic) -> None:
+        warnings.append(diagnostic.severity_nonlocalized or "")
+
+    connection.add_notice_handler(note)
+    try:
+        cursor = await connection.execute(statement.sql, statement.parameters or None, binary=True)
+        rows = await cursor.fetchall() if cursor.rownumber is not None else []
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise commit_unknown(reasons, type(error).__name__) from error
+    except psycopg.errors.IntegrityError as error:
+        raise ConstraintError(error.diag.constraint_name or type(error).__name__) from error
+    finally:
+        connection.remove_notice_handler(note)
+    if "WARNING" in warnings:
+        raise commit_unknown(reasons, f"{len(warnings)} notices")
+    return rows
+
+
+def commit_unknown(reasons: Reasons, found: str) -> CommitUnknownError:
+    """Return the failure of a commit without an acknowledgement."""
+    message = f"the database did not acknowledge the commit ({found}); repeat the call to learn the outcome"
+    return CommitUnknownError(reasons.unavailable, message, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
 def built(query: Executable) -> Statement:

@@ -144,7 +144,7 @@ def parse_markets(body: bytes) -> tuple[MarketRules, ...]:
 
 def parse_tickers_24h(body: bytes) -> tuple[Ticker24h, ...]:
     """Read the 24-hour ticker of one or all markets."""
-    return rows(body, _ticker_24h)
+    return rows(body, ticker_24h_from)
 
 
 def parse_ticker_prices(body: bytes) -> tuple[TickerPrice, ...]:
@@ -171,12 +171,12 @@ def parse_book(body: bytes) -> Book:
 
 def parse_public_trades(body: bytes) -> tuple[PublicTrade, ...]:
     """Read public trades, newest first."""
-    return rows(body, _public_trade)
+    return rows(body, public_trade_from)
 
 
 def parse_candles(body: bytes) -> tuple[Candle, ...]:
     """Read candles, newest first; intervals without a trade are missing."""
-    return tuple(_candle(each) for each in array("candles", parse_fast(body)))
+    return tuple(candle_from(each) for each in array("candles", parse_fast(body)))
 
 
 def listed(value: object) -> list[Any]:
@@ -208,7 +208,8 @@ def _market_rules(fields: Fields) -> MarketRules:
     )
 
 
-def _ticker_24h(fields: Fields) -> Ticker24h:
+def ticker_24h_from(fields: Fields) -> Ticker24h:
+    """Read one market's last 24 hours, as REST and the WebSocket write them."""
     return Ticker24h(
         market=fields.required("market", identifier),
         start_ms=fields.optional("startTimestamp", unsigned_int),
@@ -248,7 +249,8 @@ def _level(name: str, value: object) -> Level:
     raise MalformedError(message)
 
 
-def _public_trade(fields: Fields) -> PublicTrade:
+def public_trade_from(fields: Fields) -> PublicTrade:
+    """Read one trade, as REST and the WebSocket write it."""
     return PublicTrade(
         id=fields.required("id", identifier),
         timestamp_ms=fields.required("timestamp", unsigned_int),
@@ -258,7 +260,8 @@ def _public_trade(fields: Fields) -> PublicTrade:
     )
 
 
-def _candle(value: object) -> Candle:
+def candle_from(value: object) -> Candle:
+    """Read one candle's row, as REST and the WebSocket write it."""
     row = array("candle", value)
     if len(row) < _CANDLE_FIELDS:
         message = "candle: fewer than six fields"

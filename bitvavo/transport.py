@@ -5,19 +5,17 @@ Both services open their client here. Under httpx lies aiohttp's connection pool
 compression, every body read under a cap.
 """
 
-import ipaddress
-import ssl
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 import aiohttp
-import certifi
 import httpx
 from aiohttp.client_middlewares import ClientHandlerType
 from yarl import URL
 
 from bitvavo.endpoints import API_PREFIX, AllowList, ForbiddenEndpointError
+from bitvavo.origin import is_loopback_host, tls_context
 
 CONNECT_TIMEOUT_SECONDS: Final = 2.0
 READ_TIMEOUT_SECONDS: Final = 10.0
@@ -117,7 +115,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         """Prepare; the pool itself opens with the first request, on the loop that runs then."""
         self._base = base
         self._allow = allow
-        self._tls = _tls_context(ca_file) if base.scheme == "https" else None
+        self._tls = tls_context(ca_file) if base.scheme == "https" else None
         self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
 
@@ -228,20 +226,7 @@ def _checked_base(base_url: str) -> httpx.URL:
     if url.raw_path.decode("ascii") != API_PREFIX or url.userinfo or url.fragment:
         message = f"exchange URL must end in {API_PREFIX}, without user, query or fragment"
         raise ValueError(message)
-    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.host)):
+    if url.scheme != "https" and not (url.scheme == "http" and is_loopback_host(url.host)):
         message = "exchange URL must be https; http is for a loopback address only"
         raise ValueError(message)
     return url
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else certifi.where())
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

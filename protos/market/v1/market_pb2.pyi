@@ -251,6 +251,122 @@ CANDLE_STATE_GAP: CandleState.ValueType  # 3
 """Nothing was traded in the interval: there are no prices, and none are invented."""
 Global___CandleState: _TypeAlias = CandleState  # noqa: Y015
 
+class _ScanAnalyst:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ScanAnalystEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ScanAnalyst.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCAN_ANALYST_UNSPECIFIED: _ScanAnalyst.ValueType  # 0
+    """Not given; refused in a request."""
+    SCAN_ANALYST_RULES: _ScanAnalyst.ValueType  # 1
+    """Fixed rules: the same snapshot gives the same opinion. Costs nothing."""
+    SCAN_ANALYST_MODEL: _ScanAnalyst.ValueType  # 2
+    """A language model. Each call is reserved in trade_service's budget first."""
+
+class ScanAnalyst(_ScanAnalyst, metaclass=_ScanAnalystEnumTypeWrapper):
+    """ScanAnalyst is who forms an opinion of a snapshot."""
+
+SCAN_ANALYST_UNSPECIFIED: ScanAnalyst.ValueType  # 0
+"""Not given; refused in a request."""
+SCAN_ANALYST_RULES: ScanAnalyst.ValueType  # 1
+"""Fixed rules: the same snapshot gives the same opinion. Costs nothing."""
+SCAN_ANALYST_MODEL: ScanAnalyst.ValueType  # 2
+"""A language model. Each call is reserved in trade_service's budget first."""
+Global___ScanAnalyst: _TypeAlias = ScanAnalyst  # noqa: Y015
+
+class _MissedSlotPolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MissedSlotPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MissedSlotPolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MISSED_SLOT_POLICY_UNSPECIFIED: _MissedSlotPolicy.ValueType  # 0
+    """Not given; refused in a request."""
+    MISSED_SLOT_POLICY_SKIP: _MissedSlotPolicy.ValueType  # 1
+    """Late slots are dropped: a slot is run within the first half of its interval or not at all."""
+    MISSED_SLOT_POLICY_LATEST_ONCE: _MissedSlotPolicy.ValueType  # 2
+    """The newest slot that is due is run, however late; older ones are dropped."""
+    MISSED_SLOT_POLICY_BACKFILL: _MissedSlotPolicy.ValueType  # 3
+    """The newest `backfill_max` slots that are due are run, oldest first; older ones are dropped."""
+
+class MissedSlotPolicy(_MissedSlotPolicy, metaclass=_MissedSlotPolicyEnumTypeWrapper):
+    """MissedSlotPolicy is what happens to slots whose moment passed while nobody could claim the job."""
+
+MISSED_SLOT_POLICY_UNSPECIFIED: MissedSlotPolicy.ValueType  # 0
+"""Not given; refused in a request."""
+MISSED_SLOT_POLICY_SKIP: MissedSlotPolicy.ValueType  # 1
+"""Late slots are dropped: a slot is run within the first half of its interval or not at all."""
+MISSED_SLOT_POLICY_LATEST_ONCE: MissedSlotPolicy.ValueType  # 2
+"""The newest slot that is due is run, however late; older ones are dropped."""
+MISSED_SLOT_POLICY_BACKFILL: MissedSlotPolicy.ValueType  # 3
+"""The newest `backfill_max` slots that are due are run, oldest first; older ones are dropped."""
+Global___MissedSlotPolicy: _TypeAlias = MissedSlotPolicy  # noqa: Y015
+
+class _ScanJobStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ScanJobStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ScanJobStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCAN_JOB_STATUS_UNSPECIFIED: _ScanJobStatus.ValueType  # 0
+    """Not said. As a filter: all."""
+    SCAN_JOB_STATUS_ACTIVE: _ScanJobStatus.ValueType  # 1
+    """They do."""
+    SCAN_JOB_STATUS_PAUSED: _ScanJobStatus.ValueType  # 2
+    """They do not, until ResumeScanJob."""
+
+class ScanJobStatus(_ScanJobStatus, metaclass=_ScanJobStatusEnumTypeWrapper):
+    """ScanJobStatus is whether slots become due."""
+
+SCAN_JOB_STATUS_UNSPECIFIED: ScanJobStatus.ValueType  # 0
+"""Not said. As a filter: all."""
+SCAN_JOB_STATUS_ACTIVE: ScanJobStatus.ValueType  # 1
+"""They do."""
+SCAN_JOB_STATUS_PAUSED: ScanJobStatus.ValueType  # 2
+"""They do not, until ResumeScanJob."""
+Global___ScanJobStatus: _TypeAlias = ScanJobStatus  # noqa: Y015
+
+class _ScanRunStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ScanRunStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ScanRunStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCAN_RUN_STATUS_UNSPECIFIED: _ScanRunStatus.ValueType  # 0
+    """Not said; never sent."""
+    SCAN_RUN_STATUS_DECIDED: _ScanRunStatus.ValueType  # 1
+    """The analyst has an opinion and it is being proposed. The only one that is not final."""
+    SCAN_RUN_STATUS_GATED: _ScanRunStatus.ValueType  # 2
+    """The snapshot did not pass the gate; nobody was asked."""
+    SCAN_RUN_STATUS_BUDGET_DENIED: _ScanRunStatus.ValueType  # 3
+    """The budget denied the call; the model was not asked."""
+    SCAN_RUN_STATUS_HELD: _ScanRunStatus.ValueType  # 4
+    """The analyst wants nothing traded."""
+    SCAN_RUN_STATUS_PROPOSED: _ScanRunStatus.ValueType  # 5
+    """A proposal was submitted."""
+    SCAN_RUN_STATUS_FAILED: _ScanRunStatus.ValueType  # 6
+    """It came to nothing; `failure` says why."""
+
+class ScanRunStatus(_ScanRunStatus, metaclass=_ScanRunStatusEnumTypeWrapper):
+    """ScanRunStatus is what became of a slot."""
+
+SCAN_RUN_STATUS_UNSPECIFIED: ScanRunStatus.ValueType  # 0
+"""Not said; never sent."""
+SCAN_RUN_STATUS_DECIDED: ScanRunStatus.ValueType  # 1
+"""The analyst has an opinion and it is being proposed. The only one that is not final."""
+SCAN_RUN_STATUS_GATED: ScanRunStatus.ValueType  # 2
+"""The snapshot did not pass the gate; nobody was asked."""
+SCAN_RUN_STATUS_BUDGET_DENIED: ScanRunStatus.ValueType  # 3
+"""The budget denied the call; the model was not asked."""
+SCAN_RUN_STATUS_HELD: ScanRunStatus.ValueType  # 4
+"""The analyst wants nothing traded."""
+SCAN_RUN_STATUS_PROPOSED: ScanRunStatus.ValueType  # 5
+"""A proposal was submitted."""
+SCAN_RUN_STATUS_FAILED: ScanRunStatus.ValueType  # 6
+"""It came to nothing; `failure` says why."""
+Global___ScanRunStatus: _TypeAlias = ScanRunStatus  # noqa: Y015
+
 class _ErrorReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -305,6 +421,30 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL: a defect of this service; its log has it under the request id in the trailers. No metadata."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 16
     """RESOURCE_EXHAUSTED with RetryInfo: too many calls or health watches at once. No metadata."""
+    ERROR_REASON_RESUME_TOKEN_INVALID: _ErrorReason.ValueType  # 17
+    """INVALID_ARGUMENT: `resume_token` is not one of ours, or was given for another market. No metadata."""
+    ERROR_REASON_STOPPING: _ErrorReason.ValueType  # 18
+    """UNAVAILABLE with RetryInfo: the service is stopping and ends its streams; open them again, with the resume token
+    where there is one. No metadata.
+    """
+    ERROR_REASON_SCANS_OFF: _ErrorReason.ValueType  # 40
+    """FAILED_PRECONDITION: the service runs without a database of its own, so there are no scans. No metadata."""
+    ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 41
+    """UNAVAILABLE with RetryInfo: the database does not answer. Nothing was changed, or the outcome is in the database. No
+    metadata.
+    """
+    ERROR_REASON_SCAN_JOB_NOT_FOUND: _ErrorReason.ValueType  # 42
+    """NOT_FOUND: no such job. Metadata: `job_id`."""
+    ERROR_REASON_SCAN_JOB_MISMATCH: _ErrorReason.ValueType  # 43
+    """ALREADY_EXISTS: the job's id exists with other content. Metadata: `fields`: those that differ, comma-separated."""
+    ERROR_REASON_SCAN_JOB_PAUSED: _ErrorReason.ValueType  # 44
+    """FAILED_PRECONDITION: the job is paused. No metadata."""
+    ERROR_REASON_SCAN_CAP_REACHED: _ErrorReason.ValueType  # 45
+    """RESOURCE_EXHAUSTED with RetryInfo: the job has run as often today as it may. Metadata: `scans_per_day`, "288"."""
+    ERROR_REASON_SNAPSHOT_NOT_FOUND: _ErrorReason.ValueType  # 46
+    """NOT_FOUND: the job has no such snapshot. Metadata: `job_id`."""
+    ERROR_REASON_ANALYST_MISSING: _ErrorReason.ValueType  # 47
+    """FAILED_PRECONDITION: the service has no language model to ask; only the analyst RULES can be used. No metadata."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is why a call failed; a caller may branch on it."""
@@ -357,6 +497,30 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
 """INTERNAL: a defect of this service; its log has it under the request id in the trailers. No metadata."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 16
 """RESOURCE_EXHAUSTED with RetryInfo: too many calls or health watches at once. No metadata."""
+ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 17
+"""INVALID_ARGUMENT: `resume_token` is not one of ours, or was given for another market. No metadata."""
+ERROR_REASON_STOPPING: ErrorReason.ValueType  # 18
+"""UNAVAILABLE with RetryInfo: the service is stopping and ends its streams; open them again, with the resume token
+where there is one. No metadata.
+"""
+ERROR_REASON_SCANS_OFF: ErrorReason.ValueType  # 40
+"""FAILED_PRECONDITION: the service runs without a database of its own, so there are no scans. No metadata."""
+ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 41
+"""UNAVAILABLE with RetryInfo: the database does not answer. Nothing was changed, or the outcome is in the database. No
+metadata.
+"""
+ERROR_REASON_SCAN_JOB_NOT_FOUND: ErrorReason.ValueType  # 42
+"""NOT_FOUND: no such job. Metadata: `job_id`."""
+ERROR_REASON_SCAN_JOB_MISMATCH: ErrorReason.ValueType  # 43
+"""ALREADY_EXISTS: the job's id exists with other content. Metadata: `fields`: those that differ, comma-separated."""
+ERROR_REASON_SCAN_JOB_PAUSED: ErrorReason.ValueType  # 44
+"""FAILED_PRECONDITION: the job is paused. No metadata."""
+ERROR_REASON_SCAN_CAP_REACHED: ErrorReason.ValueType  # 45
+"""RESOURCE_EXHAUSTED with RetryInfo: the job has run as often today as it may. Metadata: `scans_per_day`, "288"."""
+ERROR_REASON_SNAPSHOT_NOT_FOUND: ErrorReason.ValueType  # 46
+"""NOT_FOUND: the job has no such snapshot. Metadata: `job_id`."""
+ERROR_REASON_ANALYST_MISSING: ErrorReason.ValueType  # 47
+"""FAILED_PRECONDITION: the service has no language model to ask; only the analyst RULES can be used. No metadata."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -1328,6 +1492,299 @@ class ListCandlesResponse(_message.Message):
 Global___ListCandlesResponse: _TypeAlias = ListCandlesResponse  # noqa: Y015
 
 @_typing.final
+class WatchTickersRequest(_message.Message):
+    """WatchTickersRequest names the markets to watch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def markets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The markets, 1 to 500, no name twice; a name the exchange lacks is NOT_FOUND."""
+
+    def __init__(
+        self,
+        *,
+        markets: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["markets", b"markets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTickersRequest: _TypeAlias = WatchTickersRequest  # noqa: Y015
+
+@_typing.final
+class WatchTickersResponse(_message.Message):
+    """WatchTickersResponse is what changed since the message before; the first one has every market watched."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKERS_FIELD_NUMBER: _builtins.int
+    MARKETS_UNKNOWN_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    skipped: _builtins.int
+    """How many changes of these tickers were passed over since the message before, because this reader was slow."""
+    @_builtins.property
+    def tickers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ticker]:
+        """The tickers that changed, each with all its parts, in the order of their markets' names. Those of the markets in
+        `markets_unknown` are missing.
+        """
+
+    @_builtins.property
+    def markets_unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Markets whose ticker is not known now, such as after a lost connection. What was sent of them before is out of date;
+        they come as tickers again once they are known.
+        """
+
+    @_builtins.property
+    def freshness(self) -> Global___Freshness:
+        """How old the tickers are. QUALITY_STALE: the exchange is not heard; QUALITY_RESYNCING: `markets_unknown` has some."""
+
+    def __init__(
+        self,
+        *,
+        tickers: _abc.Iterable[Global___Ticker] | None = ...,
+        markets_unknown: _abc.Iterable[_builtins.str] | None = ...,
+        skipped: _builtins.int = ...,
+        freshness: Global___Freshness | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "markets_unknown", b"markets_unknown", "skipped", b"skipped", "tickers", b"tickers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTickersResponse: _TypeAlias = WatchTickersResponse  # noqa: Y015
+
+@_typing.final
+class WatchOrderBookRequest(_message.Message):
+    """WatchOrderBookRequest names one market and how much of its book is wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    market: _builtins.str
+    """Name of the market: "BTC-EUR"."""
+    depth: _builtins.int
+    """Most levels of each side, 1 to 1000. Absent or 0: 50. Fewer levels cost both sides less."""
+    def __init__(
+        self,
+        *,
+        market: _builtins.str = ...,
+        depth: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["depth", b"depth", "market", b"market"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchOrderBookRequest: _TypeAlias = WatchOrderBookRequest  # noqa: Y015
+
+@_typing.final
+class WatchOrderBookResponse(_message.Message):
+    """WatchOrderBookResponse is the newest state of an order book, or that it is not known. Price by it only when
+    `freshness.quality` is QUALITY_GOOD, and only until the next message.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_FIELD_NUMBER: _builtins.int
+    BIDS_FIELD_NUMBER: _builtins.int
+    ASKS_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    EXCHANGE_TIME_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    MARKET_STATUS_FIELD_NUMBER: _builtins.int
+    market: _builtins.str
+    """Name of the market: "BTC-EUR"."""
+    nonce: _builtins.int
+    """The exchange's number of this state of the book; the next state has the next number until the exchange restarts.
+    0 when the quality is not QUALITY_GOOD.
+    """
+    skipped: _builtins.int
+    """How many states were passed over since the message before, because this reader was slow."""
+    market_status: Global___MarketStatus.ValueType
+    """What can be done in the market, as far as is known. A halted market is silent: it is said here."""
+    @_builtins.property
+    def bids(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceLevel]:
+        """What buyers offer, best (highest) first. Empty when the quality is not QUALITY_GOOD."""
+
+    @_builtins.property
+    def asks(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceLevel]:
+        """What sellers ask, best (lowest) first. Empty when the quality is not QUALITY_GOOD."""
+
+    @_builtins.property
+    def exchange_time(self) -> _timestamp_pb2.Timestamp:
+        """When the exchange says it made this state, by its own clock. Absent: it did not say."""
+
+    @_builtins.property
+    def freshness(self) -> Global___Freshness:
+        """How old it is and whether it is right. QUALITY_RESYNCING: numbers were missing or the book was crossed, and it is
+        being read anew. QUALITY_STALE: the exchange is not heard, or the market does not trade.
+        """
+
+    def __init__(
+        self,
+        *,
+        market: _builtins.str = ...,
+        bids: _abc.Iterable[Global___PriceLevel] | None = ...,
+        asks: _abc.Iterable[Global___PriceLevel] | None = ...,
+        nonce: _builtins.int = ...,
+        exchange_time: _timestamp_pb2.Timestamp | None = ...,
+        freshness: Global___Freshness | None = ...,
+        skipped: _builtins.int = ...,
+        market_status: Global___MarketStatus.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exchange_time", b"exchange_time", "freshness", b"freshness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asks", b"asks", "bids", b"bids", "exchange_time", b"exchange_time", "freshness", b"freshness", "market", b"market", "market_status", b"market_status", "nonce", b"nonce", "skipped", b"skipped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchOrderBookResponse: _TypeAlias = WatchOrderBookResponse  # noqa: Y015
+
+@_typing.final
+class WatchTradesRequest(_message.Message):
+    """WatchTradesRequest names one market and from where its trades are wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    market: _builtins.str
+    """Name of the market: "BTC-EUR"."""
+    resume_token: _builtins.str
+    """`resume_token` of the last message that was taken care of, of a stream of the same market: the trades after it
+    follow. Works on every instance of the service and after its restart. Empty: only trades from now on.
+    """
+    def __init__(
+        self,
+        *,
+        market: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["market", b"market", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTradesRequest: _TypeAlias = WatchTradesRequest  # noqa: Y015
+
+@_typing.final
+class WatchTradesResponse(_message.Message):
+    """WatchTradesResponse is trades that follow those of the message before. The first message may have none: it says from
+    where the stream begins.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADES_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    GAP_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Give this to a new stream to go on after the last of these trades. Empty: no trade of the market is known yet."""
+    gap: _builtins.bool
+    """Whether trades may be missing between the message before (or the request's `resume_token`) and this one: the reader
+    fell behind the 5,000 trades kept, the token's trade is not among them, or the exchange was out of reach for longer
+    than its own list of trades covers. Read ListTrades to fill the hole.
+    """
+    @_builtins.property
+    def trades(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trade]:
+        """The trades, oldest first, at most 500."""
+
+    @_builtins.property
+    def freshness(self) -> Global___Freshness:
+        """How old the newest of them is."""
+
+    def __init__(
+        self,
+        *,
+        trades: _abc.Iterable[Global___Trade] | None = ...,
+        resume_token: _builtins.str = ...,
+        gap: _builtins.bool = ...,
+        freshness: Global___Freshness | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "gap", b"gap", "resume_token", b"resume_token", "trades", b"trades"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTradesResponse: _TypeAlias = WatchTradesResponse  # noqa: Y015
+
+@_typing.final
+class WatchCandlesRequest(_message.Message):
+    """WatchCandlesRequest names one market and an interval."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    market: _builtins.str
+    """Name of the market: "BTC-EUR"."""
+    interval: Global___CandleInterval.ValueType
+    """How much time one candle covers."""
+    def __init__(
+        self,
+        *,
+        market: _builtins.str = ...,
+        interval: Global___CandleInterval.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "market", b"market"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchCandlesRequest: _TypeAlias = WatchCandlesRequest  # noqa: Y015
+
+@_typing.final
+class WatchCandlesResponse(_message.Message):
+    """WatchCandlesResponse is the candles that changed since the message before; the first one has the newest there are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDLES_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    skipped: _builtins.int
+    """How many changes were passed over since the message before, because this reader was slow. An interval is never
+    passed over while its reader is less than 10 intervals behind.
+    """
+    @_builtins.property
+    def candles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candle]:
+        """The candles, oldest first, at most 10. One comes again whenever it changes: CANDLE_STATE_UNFINISHED while it runs,
+        then once as CANDLE_STATE_FINAL or CANDLE_STATE_GAP.
+        """
+
+    @_builtins.property
+    def freshness(self) -> Global___Freshness:
+        """How old they are. QUALITY_STALE: the exchange is not heard, and there are no candles in this message."""
+
+    def __init__(
+        self,
+        *,
+        candles: _abc.Iterable[Global___Candle] | None = ...,
+        skipped: _builtins.int = ...,
+        freshness: Global___Freshness | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candles", b"candles", "freshness", b"freshness", "skipped", b"skipped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchCandlesResponse: _TypeAlias = WatchCandlesResponse  # noqa: Y015
+
+@_typing.final
 class Balance(_message.Message):
     """Balance is what the account holds of one asset."""
 
@@ -1488,3 +1945,892 @@ class GetFeesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__volume) -> _WhichOneofReturnType__volume | None: ...
 
 Global___GetFeesResponse: _TypeAlias = GetFeesResponse  # noqa: Y015
+
+@_typing.final
+class ScanGate(_message.Message):
+    """ScanGate is what a snapshot must show to reach the analyst; exactly the minimum passes. A measure that is unknown
+    passes no minimum.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIN_VOLATILITY_FIELD_NUMBER: _builtins.int
+    MIN_MOVE_1H_FIELD_NUMBER: _builtins.int
+    MIN_VOLUME_Z_FIELD_NUMBER: _builtins.int
+    min_volatility: _builtins.str
+    """Least volatility, a share: "0.001" is 0.1 %. Absent: any."""
+    min_move_1h: _builtins.str
+    """Least move within an hour, up or down, a share: "0.01" is 1 %. Absent: any."""
+    min_volume_z: _builtins.str
+    """Least volume z-score: "2". Absent: any."""
+    def __init__(
+        self,
+        *,
+        min_volatility: _builtins.str | None = ...,
+        min_move_1h: _builtins.str | None = ...,
+        min_volume_z: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_move_1h", b"_min_move_1h", "_min_volatility", b"_min_volatility", "_min_volume_z", b"_min_volume_z", "min_move_1h", b"min_move_1h", "min_volatility", b"min_volatility", "min_volume_z", b"min_volume_z"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_move_1h", b"_min_move_1h", "_min_volatility", b"_min_volatility", "_min_volume_z", b"_min_volume_z", "min_move_1h", b"min_move_1h", "min_volatility", b"min_volatility", "min_volume_z", b"min_volume_z"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__min_move_1h: _TypeAlias = _typing.Literal["min_move_1h"]  # noqa: Y015
+    _WhichOneofArgType__min_move_1h: _TypeAlias = _typing.Literal["_min_move_1h", b"_min_move_1h"]  # noqa: Y015
+    _WhichOneofReturnType__min_volatility: _TypeAlias = _typing.Literal["min_volatility"]  # noqa: Y015
+    _WhichOneofArgType__min_volatility: _TypeAlias = _typing.Literal["_min_volatility", b"_min_volatility"]  # noqa: Y015
+    _WhichOneofReturnType__min_volume_z: _TypeAlias = _typing.Literal["min_volume_z"]  # noqa: Y015
+    _WhichOneofArgType__min_volume_z: _TypeAlias = _typing.Literal["_min_volume_z", b"_min_volume_z"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_move_1h) -> _WhichOneofReturnType__min_move_1h | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_volatility) -> _WhichOneofReturnType__min_volatility | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_volume_z) -> _WhichOneofReturnType__min_volume_z | None: ...
+
+Global___ScanGate: _TypeAlias = ScanGate  # noqa: Y015
+
+@_typing.final
+class ScanPace(_message.Message):
+    """ScanPace is how often a job runs. Whole multiples of one second."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVERY_FIELD_NUMBER: _builtins.int
+    LEAST_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
+    REFERENCE_VOLATILITY_FIELD_NUMBER: _builtins.int
+    reference_volatility: _builtins.str
+    """The volatility at which `every` is right, a share above 0; the interval is `every` × this ÷ the volatility found,
+    twice as long for each failure in a row, held within `least` and `most`. Absent: volatility moves nothing.
+    """
+    @_builtins.property
+    def every(self) -> _duration_pb2.Duration:
+        """The interval between slots when the market is as lively as `reference_volatility`: 1 s to 24 h."""
+
+    @_builtins.property
+    def least(self) -> _duration_pb2.Duration:
+        """The shortest interval that a lively market may lead to, at most `every`. Absent: `every`."""
+
+    @_builtins.property
+    def most(self) -> _duration_pb2.Duration:
+        """The longest interval that a quiet market or failures may lead to, at least `every`. Absent: `every`."""
+
+    def __init__(
+        self,
+        *,
+        every: _duration_pb2.Duration | None = ...,
+        least: _duration_pb2.Duration | None = ...,
+        most: _duration_pb2.Duration | None = ...,
+        reference_volatility: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reference_volatility", b"_reference_volatility", "every", b"every", "least", b"least", "most", b"most", "reference_volatility", b"reference_volatility"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reference_volatility", b"_reference_volatility", "every", b"every", "least", b"least", "most", b"most", "reference_volatility", b"reference_volatility"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reference_volatility: _TypeAlias = _typing.Literal["reference_volatility"]  # noqa: Y015
+    _WhichOneofArgType__reference_volatility: _TypeAlias = _typing.Literal["_reference_volatility", b"_reference_volatility"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reference_volatility) -> _WhichOneofReturnType__reference_volatility | None: ...
+
+Global___ScanPace: _TypeAlias = ScanPace  # noqa: Y015
+
+@_typing.final
+class ScanTerms(_message.Message):
+    """ScanTerms is what a job does; it never changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MARKET_FIELD_NUMBER: _builtins.int
+    ANALYST_FIELD_NUMBER: _builtins.int
+    PACE_FIELD_NUMBER: _builtins.int
+    MISSED_FIELD_NUMBER: _builtins.int
+    BACKFILL_MAX_FIELD_NUMBER: _builtins.int
+    SCANS_PER_DAY_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    BUY_QUOTE_AMOUNT_FIELD_NUMBER: _builtins.int
+    SELL_AMOUNT_FIELD_NUMBER: _builtins.int
+    VALID_FOR_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """The user who is charged and proposed for. Example: "alice"."""
+    market: _builtins.str
+    """The market: "BTC-EUR"."""
+    analyst: Global___ScanAnalyst.ValueType
+    """Who judges."""
+    missed: Global___MissedSlotPolicy.ValueType
+    """What happens to late slots."""
+    backfill_max: _builtins.int
+    """How many late slots are run at most, 1 to 100; only with MISSED_SLOT_POLICY_BACKFILL, else 0."""
+    scans_per_day: _builtins.int
+    """Most slots that are run on one UTC day, 1 to 86400; the next is tomorrow's."""
+    buy_quote_amount: _builtins.str
+    """The quote amount of a proposed BUY, above 0: what the rules propose, and the most a model may. Absent: no BUY."""
+    sell_amount: _builtins.str
+    """The base amount of a proposed SELL, above 0: what the rules propose, and the most a model may. Absent: no SELL."""
+    @_builtins.property
+    def pace(self) -> Global___ScanPace:
+        """How often."""
+
+    @_builtins.property
+    def gate(self) -> Global___ScanGate:
+        """What a snapshot must show. Absent: nothing."""
+
+    @_builtins.property
+    def valid_for(self) -> _duration_pb2.Duration:
+        """How long a proposal stays executable, at most the policy's proposal_ttl. Absent: the policy's proposal_ttl."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        market: _builtins.str = ...,
+        analyst: Global___ScanAnalyst.ValueType = ...,
+        pace: Global___ScanPace | None = ...,
+        missed: Global___MissedSlotPolicy.ValueType = ...,
+        backfill_max: _builtins.int = ...,
+        scans_per_day: _builtins.int = ...,
+        gate: Global___ScanGate | None = ...,
+        buy_quote_amount: _builtins.str | None = ...,
+        sell_amount: _builtins.str | None = ...,
+        valid_for: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_buy_quote_amount", b"_buy_quote_amount", "_sell_amount", b"_sell_amount", "buy_quote_amount", b"buy_quote_amount", "gate", b"gate", "pace", b"pace", "sell_amount", b"sell_amount", "valid_for", b"valid_for"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_buy_quote_amount", b"_buy_quote_amount", "_sell_amount", b"_sell_amount", "analyst", b"analyst", "backfill_max", b"backfill_max", "buy_quote_amount", b"buy_quote_amount", "gate", b"gate", "market", b"market", "missed", b"missed", "pace", b"pace", "scans_per_day", b"scans_per_day", "sell_amount", b"sell_amount", "user_id", b"user_id", "valid_for", b"valid_for"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__buy_quote_amount: _TypeAlias = _typing.Literal["buy_quote_amount"]  # noqa: Y015
+    _WhichOneofArgType__buy_quote_amount: _TypeAlias = _typing.Literal["_buy_quote_amount", b"_buy_quote_amount"]  # noqa: Y015
+    _WhichOneofReturnType__sell_amount: _TypeAlias = _typing.Literal["sell_amount"]  # noqa: Y015
+    _WhichOneofArgType__sell_amount: _TypeAlias = _typing.Literal["_sell_amount", b"_sell_amount"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__buy_quote_amount) -> _WhichOneofReturnType__buy_quote_amount | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sell_amount) -> _WhichOneofReturnType__sell_amount | None: ...
+
+Global___ScanTerms: _TypeAlias = ScanTerms  # noqa: Y015
+
+@_typing.final
+class ScanHold(_message.Message):
+    """ScanHold is who runs a job's slot now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_FIELD_NUMBER: _builtins.int
+    OWNER_NAME_FIELD_NUMBER: _builtins.int
+    CLAIMED_AT_FIELD_NUMBER: _builtins.int
+    LEASE_UNTIL_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    """The boot of the process: a new id each time one starts."""
+    owner_name: _builtins.str
+    """The process for people, host and process id: "scanner-1/4711"."""
+    @_builtins.property
+    def claimed_at(self) -> _timestamp_pb2.Timestamp:
+        """Since when, by the database clock."""
+
+    @_builtins.property
+    def lease_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when without renewal; then anyone may claim the job."""
+
+    def __init__(
+        self,
+        *,
+        owner: _builtins.str = ...,
+        owner_name: _builtins.str = ...,
+        claimed_at: _timestamp_pb2.Timestamp | None = ...,
+        lease_until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claimed_at", b"claimed_at", "lease_until", b"lease_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claimed_at", b"claimed_at", "lease_until", b"lease_until", "owner", b"owner", "owner_name", b"owner_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScanHold: _TypeAlias = ScanHold  # noqa: Y015
+
+@_typing.final
+class ScanJob(_message.Message):
+    """ScanJob is a job and where it stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    NEXT_SLOT_FIELD_NUMBER: _builtins.int
+    REQUESTED_SLOT_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
+    FENCE_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    SCANS_ON_LAST_DAY_FIELD_NUMBER: _builtins.int
+    MISSED_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id, a UUID."""
+    status: Global___ScanJobStatus.ValueType
+    """Whether slots become due."""
+    fence: _builtins.int
+    """Grows with each claim; what is written under a lower one has no effect."""
+    failures: _builtins.int
+    """Slots in a row that failed."""
+    scans_on_last_day: _builtins.int
+    """Slots run on the UTC day of the last one."""
+    missed: _builtins.int
+    """Slots dropped since the job was created."""
+    created_by: _builtins.str
+    """Who created it."""
+    @_builtins.property
+    def terms(self) -> Global___ScanTerms:
+        """What it does."""
+
+    @_builtins.property
+    def next_slot(self) -> _timestamp_pb2.Timestamp:
+        """The next slot of the schedule."""
+
+    @_builtins.property
+    def requested_slot(self) -> _timestamp_pb2.Timestamp:
+        """The slot somebody asked for with RunScanJob and that has not ended. Absent: none."""
+
+    @_builtins.property
+    def interval(self) -> _duration_pb2.Duration:
+        """The interval in force."""
+
+    @_builtins.property
+    def hold(self) -> Global___ScanHold:
+        """Who runs it now. Absent: nobody."""
+
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When, by the database clock."""
+
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        terms: Global___ScanTerms | None = ...,
+        status: Global___ScanJobStatus.ValueType = ...,
+        next_slot: _timestamp_pb2.Timestamp | None = ...,
+        requested_slot: _timestamp_pb2.Timestamp | None = ...,
+        interval: _duration_pb2.Duration | None = ...,
+        hold: Global___ScanHold | None = ...,
+        fence: _builtins.int = ...,
+        failures: _builtins.int = ...,
+        scans_on_last_day: _builtins.int = ...,
+        missed: _builtins.int = ...,
+        created_by: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "hold", b"hold", "interval", b"interval", "next_slot", b"next_slot", "requested_slot", b"requested_slot", "terms", b"terms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "created_by", b"created_by", "failures", b"failures", "fence", b"fence", "hold", b"hold", "interval", b"interval", "job_id", b"job_id", "missed", b"missed", "next_slot", b"next_slot", "requested_slot", b"requested_slot", "scans_on_last_day", b"scans_on_last_day", "status", b"status", "terms", b"terms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScanJob: _TypeAlias = ScanJob  # noqa: Y015
+
+@_typing.final
+class CreateScanJobRequest(_message.Message):
+    """CreateScanJobRequest is a job wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    FIRST_SLOT_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """A UUID chosen by the caller, lower case; the idempotency key, for ever."""
+    @_builtins.property
+    def terms(self) -> Global___ScanTerms:
+        """What it does."""
+
+    @_builtins.property
+    def first_slot(self) -> _timestamp_pb2.Timestamp:
+        """The first slot; a repeat does not compare it. Absent: now."""
+
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        terms: Global___ScanTerms | None = ...,
+        first_slot: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_slot", b"first_slot", "terms", b"terms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_slot", b"first_slot", "job_id", b"job_id", "terms", b"terms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateScanJobRequest: _TypeAlias = CreateScanJobRequest  # noqa: Y015
+
+@_typing.final
+class CreateScanJobResponse(_message.Message):
+    """CreateScanJobResponse is the job as stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    created: _builtins.bool
+    """False when it was there before."""
+    @_builtins.property
+    def job(self) -> Global___ScanJob:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___ScanJob | None = ...,
+        created: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateScanJobResponse: _TypeAlias = CreateScanJobResponse  # noqa: Y015
+
+@_typing.final
+class GetScanJobRequest(_message.Message):
+    """GetScanJobRequest names a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetScanJobRequest: _TypeAlias = GetScanJobRequest  # noqa: Y015
+
+@_typing.final
+class GetScanJobResponse(_message.Message):
+    """GetScanJobResponse is a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___ScanJob:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___ScanJob | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetScanJobResponse: _TypeAlias = GetScanJobResponse  # noqa: Y015
+
+@_typing.final
+class ListScanJobsRequest(_message.Message):
+    """ListScanJobsRequest asks for the jobs that match all filters given."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Only jobs of this user. Empty: of all."""
+    status: Global___ScanJobStatus.ValueType
+    """Only jobs in this status. Unspecified: all."""
+    page_size: _builtins.int
+    """Most jobs to answer, 1 to 200. Absent or 0: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, with the same filters. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        status: Global___ScanJobStatus.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "status", b"status", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListScanJobsRequest: _TypeAlias = ListScanJobsRequest  # noqa: Y015
+
+@_typing.final
+class ListScanJobsResponse(_message.Message):
+    """ListScanJobsResponse is one page of jobs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOBS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Ask for the next page with this. Empty: this was the last one."""
+    @_builtins.property
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScanJob]:
+        """The jobs, in the order of their ids."""
+
+    def __init__(
+        self,
+        *,
+        jobs: _abc.Iterable[Global___ScanJob] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListScanJobsResponse: _TypeAlias = ListScanJobsResponse  # noqa: Y015
+
+@_typing.final
+class PauseScanJobRequest(_message.Message):
+    """PauseScanJobRequest names a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseScanJobRequest: _TypeAlias = PauseScanJobRequest  # noqa: Y015
+
+@_typing.final
+class PauseScanJobResponse(_message.Message):
+    """PauseScanJobResponse is the job, paused."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___ScanJob:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___ScanJob | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseScanJobResponse: _TypeAlias = PauseScanJobResponse  # noqa: Y015
+
+@_typing.final
+class ResumeScanJobRequest(_message.Message):
+    """ResumeScanJobRequest names a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeScanJobRequest: _TypeAlias = ResumeScanJobRequest  # noqa: Y015
+
+@_typing.final
+class ResumeScanJobResponse(_message.Message):
+    """ResumeScanJobResponse is the job, active."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___ScanJob:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___ScanJob | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeScanJobResponse: _TypeAlias = ResumeScanJobResponse  # noqa: Y015
+
+@_typing.final
+class RunScanJobRequest(_message.Message):
+    """RunScanJobRequest names a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunScanJobRequest: _TypeAlias = RunScanJobRequest  # noqa: Y015
+
+@_typing.final
+class RunScanJobResponse(_message.Message):
+    """RunScanJobResponse is the job with the slot asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___ScanJob:
+        """The job; `requested_slot` is the slot that ListScanRuns will show."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___ScanJob | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunScanJobResponse: _TypeAlias = RunScanJobResponse  # noqa: Y015
+
+@_typing.final
+class ScanOpinion(_message.Message):
+    """ScanOpinion is what an analyst said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIDE_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    RATIONALE_FIELD_NUMBER: _builtins.int
+    side: Global___Side.ValueType
+    """Which way to trade. Unspecified: not at all."""
+    confidence: _builtins.int
+    """How sure, 0 to 100."""
+    amount: _builtins.str
+    """How much, in the quote asset for a BUY, in the base asset for a SELL. Absent: nothing."""
+    rationale: _builtins.str
+    """Why. Written by a model, if one was asked: show it, do not obey it."""
+    def __init__(
+        self,
+        *,
+        side: Global___Side.ValueType = ...,
+        confidence: _builtins.int = ...,
+        amount: _builtins.str | None = ...,
+        rationale: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "amount", b"amount", "confidence", b"confidence", "rationale", b"rationale", "side", b"side"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount: _TypeAlias = _typing.Literal["amount"]  # noqa: Y015
+    _WhichOneofArgType__amount: _TypeAlias = _typing.Literal["_amount", b"_amount"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount) -> _WhichOneofReturnType__amount | None: ...
+
+Global___ScanOpinion: _TypeAlias = ScanOpinion  # noqa: Y015
+
+@_typing.final
+class ScanRun(_message.Message):
+    """ScanRun is what became of one slot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    REQUESTED_FIELD_NUMBER: _builtins.int
+    MISSED_BEFORE_FIELD_NUMBER: _builtins.int
+    FENCE_FIELD_NUMBER: _builtins.int
+    OWNER_NAME_FIELD_NUMBER: _builtins.int
+    CLAIMED_AT_FIELD_NUMBER: _builtins.int
+    RECORDED_AT_FIELD_NUMBER: _builtins.int
+    OPINION_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    status: Global___ScanRunStatus.ValueType
+    """How it ended."""
+    requested: _builtins.bool
+    """Whether it was asked for with RunScanJob."""
+    missed_before: _builtins.int
+    """How many slots were dropped on the way to it."""
+    fence: _builtins.int
+    """The claim that wrote this."""
+    owner_name: _builtins.str
+    """The process that ran it, host and process id."""
+    proposal_id: _builtins.str
+    """The proposal made. Empty: none."""
+    failure: _builtins.str
+    """Why it failed, a word such as "AMOUNT_OVER_JOB"; docs/scans.md lists them. Empty: it did not."""
+    @_builtins.property
+    def slot(self) -> _timestamp_pb2.Timestamp:
+        """The slot: the moment it was to run at."""
+
+    @_builtins.property
+    def claimed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was claimed, by the database clock."""
+
+    @_builtins.property
+    def recorded_at(self) -> _timestamp_pb2.Timestamp:
+        """When this was written, by the database clock."""
+
+    @_builtins.property
+    def opinion(self) -> Global___ScanOpinion:
+        """What the analyst said. Absent: it was not asked, or said nothing that can be read."""
+
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        slot: _timestamp_pb2.Timestamp | None = ...,
+        status: Global___ScanRunStatus.ValueType = ...,
+        requested: _builtins.bool = ...,
+        missed_before: _builtins.int = ...,
+        fence: _builtins.int = ...,
+        owner_name: _builtins.str = ...,
+        claimed_at: _timestamp_pb2.Timestamp | None = ...,
+        recorded_at: _timestamp_pb2.Timestamp | None = ...,
+        opinion: Global___ScanOpinion | None = ...,
+        proposal_id: _builtins.str = ...,
+        failure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claimed_at", b"claimed_at", "opinion", b"opinion", "recorded_at", b"recorded_at", "slot", b"slot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claimed_at", b"claimed_at", "failure", b"failure", "fence", b"fence", "job_id", b"job_id", "missed_before", b"missed_before", "opinion", b"opinion", "owner_name", b"owner_name", "proposal_id", b"proposal_id", "recorded_at", b"recorded_at", "requested", b"requested", "slot", b"slot", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScanRun: _TypeAlias = ScanRun  # noqa: Y015
+
+@_typing.final
+class ListScanRunsRequest(_message.Message):
+    """ListScanRunsRequest names a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    page_size: _builtins.int
+    """Most runs to answer, 1 to 200. Absent or 0: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before, of the same job. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListScanRunsRequest: _TypeAlias = ListScanRunsRequest  # noqa: Y015
+
+@_typing.final
+class ListScanRunsResponse(_message.Message):
+    """ListScanRunsResponse is one page of a job's history."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Ask for the next page with this. Empty: this was the last one."""
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScanRun]:
+        """What became of slots, newest first."""
+
+    def __init__(
+        self,
+        *,
+        runs: _abc.Iterable[Global___ScanRun] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "runs", b"runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListScanRunsResponse: _TypeAlias = ListScanRunsResponse  # noqa: Y015
+
+@_typing.final
+class MarketSnapshot(_message.Message):
+    """MarketSnapshot is what a market looked like at a moment, measured from candles of five minutes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    MARKET_FIELD_NUMBER: _builtins.int
+    FENCE_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    VOLATILITY_FIELD_NUMBER: _builtins.int
+    MOVE_1H_FIELD_NUMBER: _builtins.int
+    MOVE_4H_FIELD_NUMBER: _builtins.int
+    VOLUME_Z_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job it was taken for."""
+    market: _builtins.str
+    """The market."""
+    fence: _builtins.int
+    """The claim that wrote it."""
+    price: _builtins.str
+    """The newest price, in the quote asset."""
+    volatility: _builtins.str
+    """Standard deviation of the returns from candle to candle within 4 h, a share. Absent: too few candles."""
+    move_1h: _builtins.str
+    """Price now ÷ price an hour ago − 1. Absent: too few candles."""
+    move_4h: _builtins.str
+    """Price now ÷ price four hours ago − 1. Absent: too few candles."""
+    volume_z: _builtins.str
+    """How many standard deviations the last finished candle's volume lies above the mean of the 24 h before it. Absent:
+    too few candles, or they are all alike.
+    """
+    @_builtins.property
+    def slot(self) -> _timestamp_pb2.Timestamp:
+        """The slot it was taken for."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """When the market was read, by the service's own clock."""
+
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        slot: _timestamp_pb2.Timestamp | None = ...,
+        market: _builtins.str = ...,
+        fence: _builtins.int = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        price: _builtins.str = ...,
+        volatility: _builtins.str | None = ...,
+        move_1h: _builtins.str | None = ...,
+        move_4h: _builtins.str | None = ...,
+        volume_z: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_move_1h", b"_move_1h", "_move_4h", b"_move_4h", "_volatility", b"_volatility", "_volume_z", b"_volume_z", "as_of", b"as_of", "move_1h", b"move_1h", "move_4h", b"move_4h", "slot", b"slot", "volatility", b"volatility", "volume_z", b"volume_z"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_move_1h", b"_move_1h", "_move_4h", b"_move_4h", "_volatility", b"_volatility", "_volume_z", b"_volume_z", "as_of", b"as_of", "fence", b"fence", "job_id", b"job_id", "market", b"market", "move_1h", b"move_1h", "move_4h", b"move_4h", "price", b"price", "slot", b"slot", "volatility", b"volatility", "volume_z", b"volume_z"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__move_1h: _TypeAlias = _typing.Literal["move_1h"]  # noqa: Y015
+    _WhichOneofArgType__move_1h: _TypeAlias = _typing.Literal["_move_1h", b"_move_1h"]  # noqa: Y015
+    _WhichOneofReturnType__move_4h: _TypeAlias = _typing.Literal["move_4h"]  # noqa: Y015
+    _WhichOneofArgType__move_4h: _TypeAlias = _typing.Literal["_move_4h", b"_move_4h"]  # noqa: Y015
+    _WhichOneofReturnType__volatility: _TypeAlias = _typing.Literal["volatility"]  # noqa: Y015
+    _WhichOneofArgType__volatility: _TypeAlias = _typing.Literal["_volatility", b"_volatility"]  # noqa: Y015
+    _WhichOneofReturnType__volume_z: _TypeAlias = _typing.Literal["volume_z"]  # noqa: Y015
+    _WhichOneofArgType__volume_z: _TypeAlias = _typing.Literal["_volume_z", b"_volume_z"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__move_1h) -> _WhichOneofReturnType__move_1h | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__move_4h) -> _WhichOneofReturnType__move_4h | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__volatility) -> _WhichOneofReturnType__volatility | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__volume_z) -> _WhichOneofReturnType__volume_z | None: ...
+
+Global___MarketSnapshot: _TypeAlias = MarketSnapshot  # noqa: Y015
+
+@_typing.final
+class GetMarketSnapshotRequest(_message.Message):
+    """GetMarketSnapshotRequest names a job and perhaps a slot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    @_builtins.property
+    def slot(self) -> _timestamp_pb2.Timestamp:
+        """The slot. Absent: the newest that has a snapshot."""
+
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        slot: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["slot", b"slot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "slot", b"slot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMarketSnapshotRequest: _TypeAlias = GetMarketSnapshotRequest  # noqa: Y015
+
+@_typing.final
+class GetMarketSnapshotResponse(_message.Message):
+    """GetMarketSnapshotResponse is a snapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def snapshot(self) -> Global___MarketSnapshot:
+        """The snapshot."""
+
+    def __init__(
+        self,
+        *,
+        snapshot: Global___MarketSnapshot | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMarketSnapshotResponse: _TypeAlias = GetMarketSnapshotResponse  # noqa: Y015

@@ -86,6 +86,26 @@ class MarketServiceStub:
                 request_serializer=protos_dot_market_dot_v1_dot_market__pb2.GetFeesRequest.SerializeToString,
                 response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.GetFeesResponse.FromString,
                 _registered_method=True)
+        self.WatchTickers = channel.unary_stream(
+                '/market.v1.MarketService/WatchTickers',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTickersRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTickersResponse.FromString,
+                _registered_method=True)
+        self.WatchOrderBook = channel.unary_stream(
+                '/market.v1.MarketService/WatchOrderBook',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchOrderBookRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchOrderBookResponse.FromString,
+                _registered_method=True)
+        self.WatchTrades = channel.unary_stream(
+                '/market.v1.MarketService/WatchTrades',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTradesRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTradesResponse.FromString,
+                _registered_method=True)
+        self.WatchCandles = channel.unary_stream(
+                '/market.v1.MarketService/WatchCandles',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchCandlesRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchCandlesResponse.FromString,
+                _registered_method=True)
 
 
 class MarketServiceServicer:
@@ -164,6 +184,38 @@ class MarketServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchTickers(self, request, context):
+        """WatchTickers sends the tickers of some markets now and whenever one of them changes. A reader that is slow gets the
+        newest tickers and a count of the changes it did not see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchOrderBook(self, request, context):
+        """WatchOrderBook sends the order book of one market now and whenever it changes, or is no longer known to be right. A
+        reader that is slow gets the newest book and a count of those it did not see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchTrades(self, request, context):
+        """WatchTrades sends every public trade of one market, oldest first, from now on or from where `resume_token` says.
+        Where trades may be missing, the stream says so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchCandles(self, request, context):
+        """WatchCandles sends the newest candles of one market and interval now and whenever one of them changes. A reader that
+        is slow gets their newest state and a count of the changes it did not see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MarketServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -216,6 +268,26 @@ def add_MarketServiceServicer_to_server(servicer, server):
                     servicer.GetFees,
                     request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.GetFeesRequest.FromString,
                     response_serializer=protos_dot_market_dot_v1_dot_market__pb2.GetFeesResponse.SerializeToString,
+            ),
+            'WatchTickers': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchTickers,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTickersRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTickersResponse.SerializeToString,
+            ),
+            'WatchOrderBook': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchOrderBook,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchOrderBookRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchOrderBookResponse.SerializeToString,
+            ),
+            'WatchTrades': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchTrades,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTradesRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchTradesResponse.SerializeToString,
+            ),
+            'WatchCandles': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchCandles,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.WatchCandlesRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.WatchCandlesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -490,6 +562,506 @@ class MarketService:
             '/market.v1.MarketService/GetFees',
             protos_dot_market_dot_v1_dot_market__pb2.GetFeesRequest.SerializeToString,
             protos_dot_market_dot_v1_dot_market__pb2.GetFeesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchTickers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/market.v1.MarketService/WatchTickers',
+            protos_dot_market_dot_v1_dot_market__pb2.WatchTickersRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.WatchTickersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchOrderBook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/market.v1.MarketService/WatchOrderBook',
+            protos_dot_market_dot_v1_dot_market__pb2.WatchOrderBookRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.WatchOrderBookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchTrades(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/market.v1.MarketService/WatchTrades',
+            protos_dot_market_dot_v1_dot_market__pb2.WatchTradesRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.WatchTradesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchCandles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/market.v1.MarketService/WatchCandles',
+            protos_dot_market_dot_v1_dot_market__pb2.WatchCandlesRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.WatchCandlesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class ScanServiceStub:
+    """ScanService scans markets on a schedule and proposes trades to trade_service. It holds no key that can trade: what it
+    proposes is executed only when somebody with the right `execute` says so. Reading needs the right `read`, everything
+    else `admin`. Without a database of its own the service answers SCANS_OFF to all of it.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.CreateScanJob = channel.unary_unary(
+                '/market.v1.ScanService/CreateScanJob',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.CreateScanJobRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.CreateScanJobResponse.FromString,
+                _registered_method=True)
+        self.GetScanJob = channel.unary_unary(
+                '/market.v1.ScanService/GetScanJob',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.GetScanJobRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.GetScanJobResponse.FromString,
+                _registered_method=True)
+        self.ListScanJobs = channel.unary_unary(
+                '/market.v1.ScanService/ListScanJobs',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.ListScanJobsRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.ListScanJobsResponse.FromString,
+                _registered_method=True)
+        self.PauseScanJob = channel.unary_unary(
+                '/market.v1.ScanService/PauseScanJob',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.PauseScanJobRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.PauseScanJobResponse.FromString,
+                _registered_method=True)
+        self.ResumeScanJob = channel.unary_unary(
+                '/market.v1.ScanService/ResumeScanJob',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.ResumeScanJobRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.ResumeScanJobResponse.FromString,
+                _registered_method=True)
+        self.RunScanJob = channel.unary_unary(
+                '/market.v1.ScanService/RunScanJob',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.RunScanJobRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.RunScanJobResponse.FromString,
+                _registered_method=True)
+        self.ListScanRuns = channel.unary_unary(
+                '/market.v1.ScanService/ListScanRuns',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.ListScanRunsRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.ListScanRunsResponse.FromString,
+                _registered_method=True)
+        self.GetMarketSnapshot = channel.unary_unary(
+                '/market.v1.ScanService/GetMarketSnapshot',
+                request_serializer=protos_dot_market_dot_v1_dot_market__pb2.GetMarketSnapshotRequest.SerializeToString,
+                response_deserializer=protos_dot_market_dot_v1_dot_market__pb2.GetMarketSnapshotResponse.FromString,
+                _registered_method=True)
+
+
+class ScanServiceServicer:
+    """ScanService scans markets on a schedule and proposes trades to trade_service. It holds no key that can trade: what it
+    proposes is executed only when somebody with the right `execute` says so. Reading needs the right `read`, everything
+    else `admin`. Without a database of its own the service answers SCANS_OFF to all of it.
+    """
+
+    def CreateScanJob(self, request, context):
+        """CreateScanJob stores a job. Idempotent by its id: a repeat with the same content answers the job as it is, with
+        other content SCAN_JOB_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetScanJob(self, request, context):
+        """GetScanJob answers one job, with who holds it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListScanJobs(self, request, context):
+        """ListScanJobs lists jobs in the order of their ids, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseScanJob(self, request, context):
+        """PauseScanJob lets no further slot of a job become due. A slot being run ends. Pausing twice is fine.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeScanJob(self, request, context):
+        """ResumeScanJob lets slots become due again, from the next one of its row that lies ahead: what passed while it was
+        paused was not missed. Resuming twice is fine.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RunScanJob(self, request, context):
+        """RunScanJob asks for one slot now, beside the schedule. While one asked for waits, a repeat answers that one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListScanRuns(self, request, context):
+        """ListScanRuns lists what became of a job's slots, newest first, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMarketSnapshot(self, request, context):
+        """GetMarketSnapshot answers what the market looked like when a slot was judged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ScanServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'CreateScanJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateScanJob,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.CreateScanJobRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.CreateScanJobResponse.SerializeToString,
+            ),
+            'GetScanJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetScanJob,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.GetScanJobRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.GetScanJobResponse.SerializeToString,
+            ),
+            'ListScanJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListScanJobs,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.ListScanJobsRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.ListScanJobsResponse.SerializeToString,
+            ),
+            'PauseScanJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseScanJob,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.PauseScanJobRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.PauseScanJobResponse.SerializeToString,
+            ),
+            'ResumeScanJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeScanJob,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.ResumeScanJobRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.ResumeScanJobResponse.SerializeToString,
+            ),
+            'RunScanJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RunScanJob,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.RunScanJobRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.RunScanJobResponse.SerializeToString,
+            ),
+            'ListScanRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListScanRuns,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.ListScanRunsRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.ListScanRunsResponse.SerializeToString,
+            ),
+            'GetMarketSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMarketSnapshot,
+                    request_deserializer=protos_dot_market_dot_v1_dot_market__pb2.GetMarketSnapshotRequest.FromString,
+                    response_serializer=protos_dot_market_dot_v1_dot_market__pb2.GetMarketSnapshotResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'market.v1.ScanService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('market.v1.ScanService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class ScanService:
+    """ScanService scans markets on a schedule and proposes trades to trade_service. It holds no key that can trade: what it
+    proposes is executed only when somebody with the right `execute` says so. Reading needs the right `read`, everything
+    else `admin`. Without a database of its own the service answers SCANS_OFF to all of it.
+    """
+
+    @staticmethod
+    def CreateScanJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/market.v1.ScanService/CreateScanJob',
+            protos_dot_market_dot_v1_dot_market__pb2.CreateScanJobRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.CreateScanJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetScanJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/market.v1.ScanService/GetScanJob',
+            protos_dot_market_dot_v1_dot_market__pb2.GetScanJobRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.GetScanJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListScanJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/market.v1.ScanService/ListScanJobs',
+            protos_dot_market_dot_v1_dot_market__pb2.ListScanJobsRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.ListScanJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseScanJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/market.v1.ScanService/PauseScanJob',
+            protos_dot_market_dot_v1_dot_market__pb2.PauseScanJobRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.PauseScanJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeScanJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/market.v1.ScanService/ResumeScanJob',
+            protos_dot_market_dot_v1_dot_market__pb2.ResumeScanJobRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.ResumeScanJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunScanJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/market.v1.ScanService/RunScanJob',
+            protos_dot_market_dot_v1_dot_market__pb2.RunScanJobRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.RunScanJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListScanRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/market.v1.ScanService/ListScanRuns',
+            protos_dot_market_dot_v1_dot_market__pb2.ListScanRunsRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.ListScanRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMarketSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/market.v1.ScanService/GetMarketSnapshot',
+            protos_dot_market_dot_v1_dot_market__pb2.GetMarketSnapshotRequest.SerializeToString,
+            protos_dot_market_dot_v1_dot_market__pb2.GetMarketSnapshotResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,22 @@ class MarketServiceStub:
     """GetBalances answers the balances of the exchange account. Needs a read-only key; see READONLY_KEY_MISSING."""
     GetFees: _grpc.UnaryUnaryMultiCallable[_market_pb2.GetFeesRequest, _market_pb2.GetFeesResponse]
     """GetFees answers what the exchange account pays for trading. Needs a read-only key; see READONLY_KEY_MISSING."""
+    WatchTickers: _grpc.UnaryStreamMultiCallable[_market_pb2.WatchTickersRequest, _market_pb2.WatchTickersResponse]
+    """WatchTickers sends the tickers of some markets now and whenever one of them changes. A reader that is slow gets the
+    newest tickers and a count of the changes it did not see.
+    """
+    WatchOrderBook: _grpc.UnaryStreamMultiCallable[_market_pb2.WatchOrderBookRequest, _market_pb2.WatchOrderBookResponse]
+    """WatchOrderBook sends the order book of one market now and whenever it changes, or is no longer known to be right. A
+    reader that is slow gets the newest book and a count of those it did not see.
+    """
+    WatchTrades: _grpc.UnaryStreamMultiCallable[_market_pb2.WatchTradesRequest, _market_pb2.WatchTradesResponse]
+    """WatchTrades sends every public trade of one market, oldest first, from now on or from where `resume_token` says.
+    Where trades may be missing, the stream says so.
+    """
+    WatchCandles: _grpc.UnaryStreamMultiCallable[_market_pb2.WatchCandlesRequest, _market_pb2.WatchCandlesResponse]
+    """WatchCandles sends the newest candles of one market and interval now and whenever one of them changes. A reader that
+    is slow gets their newest state and a count of the changes it did not see.
+    """
 
 @_typing.type_check_only
 class MarketServiceAsyncStub(MarketServiceStub):
@@ -93,6 +109,22 @@ class MarketServiceAsyncStub(MarketServiceStub):
     """GetBalances answers the balances of the exchange account. Needs a read-only key; see READONLY_KEY_MISSING."""
     GetFees: _aio.UnaryUnaryMultiCallable[_market_pb2.GetFeesRequest, _market_pb2.GetFeesResponse]  # type: ignore[assignment]
     """GetFees answers what the exchange account pays for trading. Needs a read-only key; see READONLY_KEY_MISSING."""
+    WatchTickers: _aio.UnaryStreamMultiCallable[_market_pb2.WatchTickersRequest, _market_pb2.WatchTickersResponse]  # type: ignore[assignment]
+    """WatchTickers sends the tickers of some markets now and whenever one of them changes. A reader that is slow gets the
+    newest tickers and a count of the changes it did not see.
+    """
+    WatchOrderBook: _aio.UnaryStreamMultiCallable[_market_pb2.WatchOrderBookRequest, _market_pb2.WatchOrderBookResponse]  # type: ignore[assignment]
+    """WatchOrderBook sends the order book of one market now and whenever it changes, or is no longer known to be right. A
+    reader that is slow gets the newest book and a count of those it did not see.
+    """
+    WatchTrades: _aio.UnaryStreamMultiCallable[_market_pb2.WatchTradesRequest, _market_pb2.WatchTradesResponse]  # type: ignore[assignment]
+    """WatchTrades sends every public trade of one market, oldest first, from now on or from where `resume_token` says.
+    Where trades may be missing, the stream says so.
+    """
+    WatchCandles: _aio.UnaryStreamMultiCallable[_market_pb2.WatchCandlesRequest, _market_pb2.WatchCandlesResponse]  # type: ignore[assignment]
+    """WatchCandles sends the newest candles of one market and interval now and whenever one of them changes. A reader that
+    is slow gets their newest state and a count of the changes it did not see.
+    """
 
 class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
     """MarketService answers questions about markets, prices and the account's balances. It only reads: the process behind
@@ -181,4 +213,180 @@ class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_market_pb2.GetFeesResponse, _abc.Awaitable[_market_pb2.GetFeesResponse]]:
         """GetFees answers what the exchange account pays for trading. Needs a read-only key; see READONLY_KEY_MISSING."""
 
+    @_abc_1.abstractmethod
+    def WatchTickers(
+        self,
+        request: _market_pb2.WatchTickersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_market_pb2.WatchTickersResponse], _abc.AsyncIterator[_market_pb2.WatchTickersResponse]]:
+        """WatchTickers sends the tickers of some markets now and whenever one of them changes. A reader that is slow gets the
+        newest tickers and a count of the changes it did not see.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchOrderBook(
+        self,
+        request: _market_pb2.WatchOrderBookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_market_pb2.WatchOrderBookResponse], _abc.AsyncIterator[_market_pb2.WatchOrderBookResponse]]:
+        """WatchOrderBook sends the order book of one market now and whenever it changes, or is no longer known to be right. A
+        reader that is slow gets the newest book and a count of those it did not see.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchTrades(
+        self,
+        request: _market_pb2.WatchTradesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_market_pb2.WatchTradesResponse], _abc.AsyncIterator[_market_pb2.WatchTradesResponse]]:
+        """WatchTrades sends every public trade of one market, oldest first, from now on or from where `resume_token` says.
+        Where trades may be missing, the stream says so.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchCandles(
+        self,
+        request: _market_pb2.WatchCandlesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_market_pb2.WatchCandlesResponse], _abc.AsyncIterator[_market_pb2.WatchCandlesResponse]]:
+        """WatchCandles sends the newest candles of one market and interval now and whenever one of them changes. A reader that
+        is slow gets their newest state and a count of the changes it did not see.
+        """
+
 def add_MarketServiceServicer_to_server(servicer: MarketServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class ScanServiceStub:
+    """ScanService scans markets on a schedule and proposes trades to trade_service. It holds no key that can trade: what it
+    proposes is executed only when somebody with the right `execute` says so. Reading needs the right `read`, everything
+    else `admin`. Without a database of its own the service answers SCANS_OFF to all of it.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> ScanServiceAsyncStub: ...
+    CreateScanJob: _grpc.UnaryUnaryMultiCallable[_market_pb2.CreateScanJobRequest, _market_pb2.CreateScanJobResponse]
+    """CreateScanJob stores a job. Idempotent by its id: a repeat with the same content answers the job as it is, with
+    other content SCAN_JOB_MISMATCH.
+    """
+    GetScanJob: _grpc.UnaryUnaryMultiCallable[_market_pb2.GetScanJobRequest, _market_pb2.GetScanJobResponse]
+    """GetScanJob answers one job, with who holds it."""
+    ListScanJobs: _grpc.UnaryUnaryMultiCallable[_market_pb2.ListScanJobsRequest, _market_pb2.ListScanJobsResponse]
+    """ListScanJobs lists jobs in the order of their ids, page by page."""
+    PauseScanJob: _grpc.UnaryUnaryMultiCallable[_market_pb2.PauseScanJobRequest, _market_pb2.PauseScanJobResponse]
+    """PauseScanJob lets no further slot of a job become due. A slot being run ends. Pausing twice is fine."""
+    ResumeScanJob: _grpc.UnaryUnaryMultiCallable[_market_pb2.ResumeScanJobRequest, _market_pb2.ResumeScanJobResponse]
+    """ResumeScanJob lets slots become due again, from the next one of its row that lies ahead: what passed while it was
+    paused was not missed. Resuming twice is fine.
+    """
+    RunScanJob: _grpc.UnaryUnaryMultiCallable[_market_pb2.RunScanJobRequest, _market_pb2.RunScanJobResponse]
+    """RunScanJob asks for one slot now, beside the schedule. While one asked for waits, a repeat answers that one."""
+    ListScanRuns: _grpc.UnaryUnaryMultiCallable[_market_pb2.ListScanRunsRequest, _market_pb2.ListScanRunsResponse]
+    """ListScanRuns lists what became of a job's slots, newest first, page by page."""
+    GetMarketSnapshot: _grpc.UnaryUnaryMultiCallable[_market_pb2.GetMarketSnapshotRequest, _market_pb2.GetMarketSnapshotResponse]
+    """GetMarketSnapshot answers what the market looked like when a slot was judged."""
+
+@_typing.type_check_only
+class ScanServiceAsyncStub(ScanServiceStub):
+    """ScanService scans markets on a schedule and proposes trades to trade_service. It holds no key that can trade: what it
+    proposes is executed only when somebody with the right `execute` says so. Reading needs the right `read`, everything
+    else `admin`. Without a database of its own the service answers SCANS_OFF to all of it.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    CreateScanJob: _aio.UnaryUnaryMultiCallable[_market_pb2.CreateScanJobRequest, _market_pb2.CreateScanJobResponse]  # type: ignore[assignment]
+    """CreateScanJob stores a job. Idempotent by its id: a repeat with the same content answers the job as it is, with
+    other content SCAN_JOB_MISMATCH.
+    """
+    GetScanJob: _aio.UnaryUnaryMultiCallable[_market_pb2.GetScanJobRequest, _market_pb2.GetScanJobResponse]  # type: ignore[assignment]
+    """GetScanJob answers one job, with who holds it."""
+    ListScanJobs: _aio.UnaryUnaryMultiCallable[_market_pb2.ListScanJobsRequest, _market_pb2.ListScanJobsResponse]  # type: ignore[assignment]
+    """ListScanJobs lists jobs in the order of their ids, page by page."""
+    PauseScanJob: _aio.UnaryUnaryMultiCallable[_market_pb2.PauseScanJobRequest, _market_pb2.PauseScanJobResponse]  # type: ignore[assignment]
+    """PauseScanJob lets no further slot of a job become due. A slot being run ends. Pausing twice is fine."""
+    ResumeScanJob: _aio.UnaryUnaryMultiCallable[_market_pb2.ResumeScanJobRequest, _market_pb2.ResumeScanJobResponse]  # type: ignore[assignment]
+    """ResumeScanJob lets slots become due again, from the next one of its row that lies ahead: what passed while it was
+    paused was not missed. Resuming twice is fine.
+    """
+    RunScanJob: _aio.UnaryUnaryMultiCallable[_market_pb2.RunScanJobRequest, _market_pb2.RunScanJobResponse]  # type: ignore[assignment]
+    """RunScanJob asks for one slot now, beside the schedule. While one asked for waits, a repeat answers that one."""
+    ListScanRuns: _aio.UnaryUnaryMultiCallable[_market_pb2.ListScanRunsRequest, _market_pb2.ListScanRunsResponse]  # type: ignore[assignment]
+    """ListScanRuns lists what became of a job's slots, newest first, page by page."""
+    GetMarketSnapshot: _aio.UnaryUnaryMultiCallable[_market_pb2.GetMarketSnapshotRequest, _market_pb2.GetMarketSnapshotResponse]  # type: ignore[assignment]
+    """GetMarketSnapshot answers what the market looked like when a slot was judged."""
+
+class ScanServiceServicer(metaclass=_abc_1.ABCMeta):
+    """ScanService scans markets on a schedule and proposes trades to trade_service. It holds no key that can trade: what it
+    proposes is executed only when somebody with the right `execute` says so. Reading needs the right `read`, everything
+    else `admin`. Without a database of its own the service answers SCANS_OFF to all of it.
+    """
+
+    @_abc_1.abstractmethod
+    def CreateScanJob(
+        self,
+        request: _market_pb2.CreateScanJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_pb2.CreateScanJobResponse, _abc.Awaitable[_market_pb2.CreateScanJobResponse]]:
+        """CreateScanJob stores a job. Idempotent by its id: a repeat with the same content answers the job as it is, with
+        other content SCAN_JOB_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def GetScanJob(
+        self,
+        request: _market_pb2.GetScanJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_pb2.GetScanJobResponse, _abc.Awaitable[_market_pb2.GetScanJobResponse]]:
+        """GetScanJob answers one job, with who holds it."""
+
+    @_abc_1.abstractmethod
+    def ListScanJobs(
+        self,
+        request: _market_pb2.ListScanJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_pb2.ListScanJobsResponse, _abc.Awaitable[_market_pb2.ListScanJobsResponse]]:
+        """ListScanJobs lists jobs in the order of their ids, page by page."""
+
+    @_abc_1.abstractmethod
+    def PauseScanJob(
+        self,
+        request: _market_pb2.PauseScanJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_pb2.PauseScanJobResponse, _abc.Awaitable[_market_pb2.PauseScanJobResponse]]:
+        """PauseScanJob lets no further slot of a job become due. A slot being run ends. Pausing twice is fine."""
+
+    @_abc_1.abstractmethod
+    def ResumeScanJob(
+        self,
+        request: _market_pb2.ResumeScanJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_pb2.ResumeScanJobResponse, _abc.Awaitable[_market_pb2.ResumeScanJobResponse]]:
+        """ResumeScanJob lets slots become due again, from the next one of its row that lies ahead: what passed while it was
+        paused was not missed. Resuming twice is fine.
+        """
+
+    @_abc_1.abstractmethod
+    def RunScanJob(
+        self,
+        request: _market_pb2.RunScanJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_pb2.RunScanJobResponse, _abc.Awaitable[_market_pb2.RunScanJobResponse]]:
+        """RunScanJob asks for one slot now, beside the schedule. While one asked for waits, a repeat answers that one."""
+
+    @_abc_1.abstractmethod
+    def ListScanRuns(
+        self,
+        request: _market_pb2.ListScanRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_pb2.ListScanRunsResponse, _abc.Awaitable[_market_pb2.ListScanRunsResponse]]:
+        """ListScanRuns lists what became of a job's slots, newest first, page by page."""
+
+    @_abc_1.abstractmethod
+    def GetMarketSnapshot(
+        self,
+        request: _market_pb2.GetMarketSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_pb2.GetMarketSnapshotResponse, _abc.Awaitable[_market_pb2.GetMarketSnapshotResponse]]:
+        """GetMarketSnapshot answers what the market looked like when a slot was judged."""
+
+def add_ScanServiceServicer_to_server(servicer: ScanServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

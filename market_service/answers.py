@@ -1,14 +1,17 @@
 """Turns what the use cases say into messages of `market.v1`; only `rpc` calls it."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from bitvavo.book import BookView
+from bitvavo.levels import Pair
 from bitvavo.wire import Balance, Book, Fees, Level, MarketRules, PublicTrade, Ticker24h
 from kernel.decimals import plain
-from market_service.model import Answer, Candle, CandleState, Freshness, Quality, Ticker
+from market_service.model import Answer, Candle, CandleState, Freshness, Interval, Quality, Ticker
 from protos.market.v1 import market_pb2 as pb
 
 NANOS: Final = 1_000_000_000
@@ -24,6 +27,20 @@ _STATES: Final = {
     CandleState.GAP: pb.CANDLE_STATE_GAP,
 }
 _SIDES: Final = {"buy": pb.SIDE_BUY, "sell": pb.SIDE_SELL}
+
+INTERVALS: Final[Mapping[int, Interval]] = {
+    pb.CANDLE_INTERVAL_1M: Interval.M1,
+    pb.CANDLE_INTERVAL_5M: Interval.M5,
+    pb.CANDLE_INTERVAL_15M: Interval.M15,
+    pb.CANDLE_INTERVAL_30M: Interval.M30,
+    pb.CANDLE_INTERVAL_1H: Interval.H1,
+    pb.CANDLE_INTERVAL_2H: Interval.H2,
+    pb.CANDLE_INTERVAL_4H: Interval.H4,
+    pb.CANDLE_INTERVAL_6H: Interval.H6,
+    pb.CANDLE_INTERVAL_8H: Interval.H8,
+    pb.CANDLE_INTERVAL_12H: Interval.H12,
+    pb.CANDLE_INTERVAL_1D: Interval.D1,
+}
 
 # The exchange's words: https://docs.bitvavo.com/docs/rest-api/get-markets/.
 MARKET_STATUSES: Final = {
@@ -114,6 +131,22 @@ def book(of: Book, depth: int) -> pb.GetOrderBookResponse:
     )
 
 
+def book_state(market_name: str, view: BookView | None) -> pb.WatchOrderBookResponse:
+    """Write a live book, or that it is not known; without freshness, status and count."""
+    if view is None:
+        return pb.WatchOrderBookResponse(market=market_name)
+    exchange_time = None
+    if view.timestamp_ns is not None:
+        exchange_time = Timestamp(seconds=view.timestamp_ns // NANOS, nanos=view.timestamp_ns % NANOS)
+    return pb.WatchOrderBookResponse(
+        market=market_name,
+        bids=[_pair(pair) for pair in view.bids],
+        asks=[_pair(pair) for pair in view.asks],
+        nonce=view.nonce,
+        exchange_time=exchange_time,
+    )
+
+
 def trade(of: PublicTrade) -> pb.Trade:
     """Write a public trade."""
     return pb.Trade(
@@ -160,6 +193,10 @@ def moment(unix_ms: int) -> Timestamp:
 
 def _level(level: Level) -> pb.PriceLevel:
     return pb.PriceLevel(price=plain(level.price), size=plain(level.size))
+
+
+def _pair(pair: Pair) -> pb.PriceLevel:
+    return pb.PriceLevel(price=pair[0], size=pair[1])
 
 
 def _optional(value: Decimal | None) -> str | None:

@@ -25,15 +25,21 @@ from market_service.books import Books
 from market_service.candles import Candles
 from market_service.catalogue import Catalogue
 from market_service.exchange import BitvavoExchange, Points
+from market_service.live.assembly import LiveParts, open_live
+from market_service.live.rpc import Live
 from market_service.pulse import Pulse
 from market_service.rpc import DOMAIN, RIGHTS, MarketRpc, UseCases
+from market_service.scan import rpc as scan_rpc
+from market_service.scan.assembly import open_scans
 from market_service.settings import Settings
 from market_service.tickers import Tickers
 from market_service.trades import Trades
-from protos.market.v1.market_pb2_grpc import add_MarketServiceServicer_to_server
+from protos.market.v1.market_pb2_grpc import add_MarketServiceServicer_to_server, add_ScanServiceServicer_to_server
 
 READY_NAME: Final = "market.ready"
-LIMITS: Final = Limits(concurrent_rpcs=2048, concurrent_streams=1024)
+LIMITS: Final = Limits(concurrent_rpcs=2048, concurrent_streams=1024, connection_age_seconds=3600.0)
+"""Streams live as long as their connection, so that is an hour here; it also is the longest that a reader who reads
+nothing can hold his stream."""
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -46,29 +52,40 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """
     async with _open(settings.rest_url) as http:
         exchange = _exchange(settings, http)
-        use_cases = build(exchange)
-        server = RpcServer(domain=DOMAIN, rights=RIGHTS, limits=LIMITS)
-        server.add(add_MarketServiceServicer_to_server, MarketRpc(use_cases))
-        server.health.set(READY_NAME, serving=False)
-        pulse = Pulse(exchange, lambda ready: server.health.set(READY_NAME, ready))
-        async with Loops() as loops:
-            loops.start("pulse", pulse.run)
-            loops.start("markets", use_cases.catalogue.keep_fresh)
-            await _announce(settings, server)
-            await stop.wait()
-            await server.drain()
-        await close(use_cases)
+        catalogue = Catalogue(exchange)
+        candles = Candles(exchange, catalogue, exchange)
+        async with open_live(settings.live, exchange, catalogue, candles) as live:
+            await _serve(settings, stop, exchange, build(exchange, catalogue, candles, live.streams), live)
 
 
-def build(exchange: BitvavoExchange) -> UseCases:
-    """Join the use cases to one exchange."""
-    catalogue = Catalogue(exchange)
+async def _serve(
+    settings: Settings, stop: asyncio.Event, exchange: BitvavoExchange, use_cases: UseCases, live: LiveParts
+) -> None:
+    server = RpcServer(domain=DOMAIN, rights={**RIGHTS, **scan_rpc.RIGHTS}, limits=LIMITS)
+    server.add(add_MarketServiceServicer_to_server, MarketRpc(use_cases, live.streams))
+    server.health.set(READY_NAME, serving=False)
+    pulse = Pulse(exchange, lambda ready: server.health.set(READY_NAME, ready))
+    async with open_scans(settings.scans, use_cases.candles) as scans, Loops() as loops:
+        server.add(add_ScanServiceServicer_to_server, scans.rpc)
+        loops.start("pulse", pulse.run)
+        loops.start("markets", use_cases.catalogue.keep_fresh)
+        live.start(loops)
+        await _announce(settings, server)
+        scans.start(loops)
+        await stop.wait()
+        live.stop_readers()
+        await asyncio.gather(scans.hand_over(), server.drain())
+    await close(use_cases)
+
+
+def build(exchange: BitvavoExchange, catalogue: Catalogue, candles: Candles, live: Live) -> UseCases:
+    """Join the use cases to one exchange, and those that can to what it tells by itself."""
     return UseCases(
         catalogue=catalogue,
-        tickers=Tickers(exchange, catalogue),
-        books=Books(exchange, catalogue),
+        tickers=Tickers(exchange, catalogue, live.tickers),
+        books=Books(exchange, catalogue, live.books),
         trades=Trades(exchange, catalogue),
-        candles=Candles(exchange, catalogue, exchange),
+        candles=candles,
         account=Account(exchange, catalogue),
     )
 

@@ -14,7 +14,7 @@ from market_service.catalogue import Catalogue
 from market_service.kept import Kept
 from market_service.kinds import BOOKS, DEEP_BOOKS
 from market_service.model import Answer, Quality
-from market_service.ports import Exchange
+from market_service.ports import Exchange, WatchedBooks
 
 DEFAULT_DEPTH: Final = 50
 MAX_DEPTH: Final = 1000
@@ -29,9 +29,10 @@ class _Judged:
 class Books:
     """Order books in two depths, so that however callers choose, a market has two requests and not a thousand."""
 
-    def __init__(self, exchange: Exchange, catalogue: Catalogue) -> None:
-        """Read from `exchange`."""
+    def __init__(self, exchange: Exchange, catalogue: Catalogue, watched: WatchedBooks | None = None) -> None:
+        """Read from `exchange`, unless the book is `watched` and right."""
         self._catalogue = catalogue
+        self._watched = watched
         self._shallow: Kept[str, _Judged] = Kept(BOOKS, _asking(exchange, DEFAULT_DEPTH))
         self._deep: Kept[str, _Judged] = Kept(DEEP_BOOKS, _asking(exchange, MAX_DEPTH))
 
@@ -44,6 +45,10 @@ class Books:
             NotFound: the exchange has no such market.
         """
         await self._catalogue.require([market])
+        if self._watched is not None:
+            oldest = BOOKS.fresh_seconds if max_age_seconds is None else min(max_age_seconds, BOOKS.fresh_seconds)
+            if followed := self._watched.good(market, depth, oldest):
+                return followed
         kept = self._shallow if depth <= DEFAULT_DEPTH else self._deep
         answer = await kept.read(market, max_age_seconds)
         if answer.freshness.quality is Quality.GOOD and not answer.value.sound:

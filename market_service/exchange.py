@@ -115,6 +115,14 @@ class BitvavoExchange:
         except ExchangeClockUnknownError:
             return None
 
+    def pay(self, message: Endpoint) -> None:
+        """Take the points of a message over the WebSocket.
+
+        Raises:
+            Exhausted: there are none, or the exchange has banned us; nothing may be sent.
+        """
+        self._points.pay(message, None)
+
     async def markets(self) -> tuple[MarketRules, ...]:
         """Return every market."""
         return await self._asked(MARKETS, self._client.markets)

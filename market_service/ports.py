@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from bitvavo.wire import Balance, Book, Candle, Fees, MarketRules, PublicTrade, Ticker24h, TickerBook, TickerPrice
-from market_service.model import Interval, Window
+from market_service.model import Answer, Interval, Ticker, Window
 
 
 class Exchange(Protocol):
@@ -45,3 +45,17 @@ class Clock(Protocol):
 
     def exchange_ms(self) -> int | None:
         """Return a moment that the exchange's clock has certainly reached, or None when it was never asked."""
+
+
+class WatchedBooks(Protocol):
+    """Books that are followed anyway, because somebody watches them."""
+
+    def good(self, market: str, depth: int, oldest_seconds: float) -> Answer[Book] | None:
+        """Return a book that is known to be right and at most so old, or None when there is none."""
+
+
+class WatchedTickers(Protocol):
+    """Tickers that are followed anyway, because somebody watches them."""
+
+    def good(self, market: str, oldest_seconds: float) -> Answer[Ticker] | None:
+        """Return a ticker that is known and at most so old, or None when there is none."""

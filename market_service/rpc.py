@@ -4,7 +4,6 @@
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,12 +19,12 @@ from market_service.books import DEFAULT_DEPTH, Books
 from market_service.candles import DEFAULT_LIMIT as DEFAULT_CANDLES
 from market_service.candles import Candles, Series
 from market_service.catalogue import Catalogue
-from market_service.model import CandleState, Interval, Window
+from market_service.live.rpc import Live, WatchRpc
+from market_service.model import CandleState, Window
 from market_service.tickers import Tickers
 from market_service.trades import DEFAULT_LIMIT as DEFAULT_TRADES
 from market_service.trades import Trades
 from protos.market.v1 import market_pb2 as pb
-from protos.market.v1 import market_pb2_grpc
 
 DOMAIN: Final = "market.interlock"
 SERVICE: Final = "market.v1.MarketService"
@@ -52,20 +51,6 @@ _Aged = (
     | pb.GetFeesRequest
 )
 
-_INTERVALS: Final[Mapping[int, Interval]] = {
-    pb.CANDLE_INTERVAL_1M: Interval.M1,
-    pb.CANDLE_INTERVAL_5M: Interval.M5,
-    pb.CANDLE_INTERVAL_15M: Interval.M15,
-    pb.CANDLE_INTERVAL_30M: Interval.M30,
-    pb.CANDLE_INTERVAL_1H: Interval.H1,
-    pb.CANDLE_INTERVAL_2H: Interval.H2,
-    pb.CANDLE_INTERVAL_4H: Interval.H4,
-    pb.CANDLE_INTERVAL_6H: Interval.H6,
-    pb.CANDLE_INTERVAL_8H: Interval.H8,
-    pb.CANDLE_INTERVAL_12H: Interval.H12,
-    pb.CANDLE_INTERVAL_1D: Interval.D1,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
@@ -79,11 +64,12 @@ class UseCases:
     account: Account
 
 
-class MarketRpc(market_pb2_grpc.MarketServiceServicer):
-    """The methods, as the .proto describes them."""
+class MarketRpc(WatchRpc):
+    """The methods that answer once, as the .proto describes them; the streams are those of `WatchRpc`."""
 
-    def __init__(self, use_cases: UseCases) -> None:
-        """Ask these use cases."""
+    def __init__(self, use_cases: UseCases, live: Live) -> None:
+        """Ask these use cases; the streams follow `live`."""
+        super().__init__(live)
         self._ask = use_cases
         self._written = WrittenBooks()
 
@@ -162,7 +148,7 @@ class MarketRpc(market_pb2_grpc.MarketServiceServicer):
         """List candles."""
         del context
         answer = await self._ask.candles.newest(
-            Series(request.market, _INTERVALS[request.interval], _window(request)),
+            Series(request.market, answers.INTERVALS[request.interval], _window(request)),
             request.limit or DEFAULT_CANDLES,
             _max_age(request),
         )

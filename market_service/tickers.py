@@ -13,15 +13,16 @@ from market_service.catalogue import Catalogue
 from market_service.kept import Kept
 from market_service.kinds import TICKER_24H, TICKERS
 from market_service.model import Answer, Ticker
-from market_service.ports import Exchange
+from market_service.ports import Exchange, WatchedTickers
 from market_service.reasons import MARKET_UNKNOWN
 
 
 class Tickers:
     """The state of each market in a line."""
 
-    def __init__(self, exchange: Exchange, catalogue: Catalogue) -> None:
-        """Read from `exchange`."""
+    def __init__(self, exchange: Exchange, catalogue: Catalogue, watched: WatchedTickers | None = None) -> None:
+        """Read from `exchange`, unless the one ticker asked for is `watched` and known."""
+        self._watched = watched
         self._exchange = exchange
         self._catalogue = catalogue
         self._kept: Kept[None, dict[str, Ticker]] = Kept(TICKERS, self._ask)
@@ -33,6 +34,10 @@ class Tickers:
         Raises:
             NotFound: the exchange has no such market.
         """
+        if self._watched is not None:
+            oldest = TICKERS.fresh_seconds if max_age_seconds is None else min(max_age_seconds, TICKERS.fresh_seconds)
+            if followed := self._watched.good(market, oldest):
+                return followed
         answer = await self._kept.read(None, max_age_seconds)
         return answer.having(_named(answer.value, market))
 

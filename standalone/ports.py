@@ -29,6 +29,13 @@ class Ports:
                 require_free(port, field.name)
 
 
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that is free now, for an address that must be told before anyone listens on it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 FIXED = Ports(market=50051, trade=50052, simulator=8099, market_metrics=9464, trade_metrics=9465)
 ANY = Ports()
 

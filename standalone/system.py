@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Self
 
 from standalone.databases import Databases
-from standalone.ports import ANY, Ports
+from standalone.ports import ANY, Ports, free_port
 from standalone.secret_files import KeyFiles, kept_key, write_secret
 from standalone.service import MARKET, TRADE, Service
 from standalone.simulator import Simulator
@@ -51,6 +51,7 @@ class System:
         self.trade: list[Service] = []
         self._databases = databases
         self._stack = stack
+        self._trade_port = 0
 
     @classmethod
     def start(  # noqa: PLR0913  # every one has a default, and each caller names the two or three it needs
@@ -64,6 +65,7 @@ class System:
         simulator_args: Sequence[str] = (),
         policy_dir: Path | None = None,
         trade_env: Mapping[str, str] = MappingProxyType({}),
+        market_env: Mapping[str, str] = MappingProxyType({}),
         database: str = "interlock",
         fresh: bool = False,
     ) -> Self:
@@ -78,6 +80,7 @@ class System:
             simulator_args: further words for `python -m exchange_sim`, such as "--still".
             policy_dir: the policy files; by default those beside this file.
             trade_env: further settings of trade_service, such as {"TRADE_SEND_WINDOW": "2s"}.
+            market_env: further settings of market_service, such as {"SCAN_LEASE": "5s"}.
             database: the databases are `<database>_trade` and `<database>_market`.
             fresh: begin with empty databases; what they held is gone.
 
@@ -94,7 +97,7 @@ class System:
             databases = Databases(folder / "postgres", database, fresh=fresh)
             system = cls(folder, databases, Simulator(folder, ports.simulator, words), stack)
             settings = {"POLICY_DIR": str((policy_dir or POLICIES).absolute()), "REPLICAS": str(replicas), **trade_env}
-            system._start(ports, replicas, settings, progress)
+            system._start(ports, replicas, settings, market_env, progress)
             system._stack = stack.pop_all()
             return system
 
@@ -111,8 +114,17 @@ class System:
         """Stop trade_service, market_service, the simulator and PostgreSQL, in this order; may be repeated."""
         self._stack.close()
 
-    def _start(self, ports: Ports, replicas: int, trade_settings: Mapping[str, str], progress: Progress) -> None:
+    def _start(
+        self,
+        ports: Ports,
+        replicas: int,
+        trade_settings: Mapping[str, str],
+        market_settings: Mapping[str, str],
+        progress: Progress,
+    ) -> None:
         """Start all; what takes its time runs beside the others."""
+        # Each service is told where the other one is, so one of the two addresses is chosen beforehand.
+        self._trade_port = ports.trade or free_port()
         self._stack.callback(self._databases.stop)
         self._stack.callback(self.simulator.close)
         self.simulator.start()
@@ -120,9 +132,9 @@ class System:
         self.simulator.wait_ready()
         progress(f"simulated exchange on {self.simulator.url}")
         view, trade = self._open_accounts()
-        self.market = self._start_market(ports, view)
         self._databases.prepare()
         progress("both databases migrated")
+        self.market = self._start_market(ports, view, market_settings)
         for number in range(replicas):
             self.trade.append(self._start_trade(number, ports, trade, trade_settings))
         self.market.wait_ready()
@@ -141,11 +153,16 @@ class System:
             )
         return view, trade
 
-    def _start_market(self, ports: Ports, key: KeyFiles) -> Service:
+    def _start_market(self, ports: Ports, key: KeyFiles, settings: Mapping[str, str]) -> Service:
+        url = self._databases.url("market_service")
+        database = write_secret(self.folder / "secrets" / "market_service" / "market_service.url", url)
         environment = {
             "BITVAVO_REST_URL": f"{self.simulator.url}/v2",
             "BITVAVO_READONLY_KEY_FILE": str(key.key_file),
             "BITVAVO_READONLY_SECRET_FILE": str(key.secret_file),
+            "MARKET_DATABASE_URL_FILE": str(database),
+            "TRADE_ADDRESS": f"127.0.0.1:{self._trade_port}",
+            **settings,
         }
         return self._run(
             Service(MARKET, "market_service", self.folder, (ports.market, ports.market_metrics), environment)
@@ -166,7 +183,8 @@ class System:
         for variable, role in (("TRADE", "trade_service"), ("TRADE_RECONCILER", "trade_reconciler")):
             path = write_secret(secrets / f"{role}.url", self._databases.url(role))
             environment[f"{variable}_DATABASE_URL_FILE"] = str(path)
-        own = tuple(port + number if port else 0 for port in (ports.trade, ports.trade_metrics))
+        first = (ports.trade if number else self._trade_port, ports.trade_metrics)
+        own = tuple(port + number if port else 0 for port in first)
         return self._run(Service(TRADE, f"trade_service-{number + 1}", self.folder, (own[0], own[1]), environment))
 
     def _run(self, service: Service) -> Service:

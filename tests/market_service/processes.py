@@ -76,7 +76,7 @@ class Simulator:
 class MarketService:
     """market_service on loopback, reading the simulator."""
 
-    def __init__(self, folder: Path, rest_url: str, *, with_key: bool = True) -> None:
+    def __init__(self, folder: Path, rest_url: str, *, with_key: bool = True, **more: str) -> None:
         ours = ("BITVAVO", "MARKET", "TRADE")
         environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         ready = folder / "market.ready"
@@ -85,6 +85,7 @@ class MarketService:
             "MARKET_LISTEN": "127.0.0.1:0",
             "MARKET_METRICS_LISTEN": "127.0.0.1:0",
             "MARKET_READY_FILE": str(ready),
+            **more,
         }
         if with_key:
             environ |= {"BITVAVO_READONLY_KEY_FILE": _file(folder, "key", KEY)}

@@ -8,8 +8,9 @@ from google.protobuf.duration_pb2 import Duration
 
 import kernel.rpc.reasons
 from market_service import kinds, reasons
+from market_service.answers import INTERVALS
 from market_service.kept import Kind
-from market_service.rpc import _INTERVALS, RIGHTS
+from market_service.rpc import RIGHTS
 from protos.market.v1 import market_pb2 as pb
 
 
@@ -29,15 +30,16 @@ def test_every_method_needs_the_right_to_read() -> None:
 
 
 def test_every_interval_of_the_proto_is_one_of_the_exchange() -> None:
-    assert set(_INTERVALS) == set(pb.CandleInterval.values()) - {pb.CANDLE_INTERVAL_UNSPECIFIED}
-    for number, interval in _INTERVALS.items():
+    assert set(INTERVALS) == set(pb.CandleInterval.values()) - {pb.CANDLE_INTERVAL_UNSPECIFIED}
+    for number, interval in INTERVALS.items():
         name = pb.DESCRIPTOR.enum_types_by_name["CandleInterval"].values_by_number[number].name
         assert name == f"CANDLE_INTERVAL_{interval.upper()}"
 
 
-def test_every_method_takes_a_max_age() -> None:
+def test_every_method_that_answers_once_takes_a_max_age_and_all_say_how_old_the_answer_is() -> None:
     for method in pb.DESCRIPTOR.services_by_name["MarketService"].methods:
-        assert method.input_type.fields_by_name["max_age"].message_type is Duration.DESCRIPTOR
+        if not method.server_streaming:
+            assert method.input_type.fields_by_name["max_age"].message_type is Duration.DESCRIPTOR
         assert method.output_type.fields_by_name["freshness"].message_type is pb.Freshness.DESCRIPTOR
 
 

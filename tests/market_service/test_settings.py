@@ -108,3 +108,24 @@ def test_an_address_that_cannot_be_listened_on_is_refused(listen: str, metrics_l
     done = started_with(MARKET_LISTEN=listen, MARKET_METRICS_LISTEN=metrics_listen)
     assert done.returncode == 2
     assert "192.0.2.1" in done.stderr.splitlines()[-1]
+
+
+def test_the_websocket_stands_beside_rest_on_loopback_and_is_the_exchanges_own_elsewhere() -> None:
+    assert read_settings({}).live.socket_url == "wss://ws.bitvavo.com/v2/"
+    beside = read_settings({"BITVAVO_REST_URL": "http://127.0.0.1:8099/v2"})
+    assert beside.live.socket_url == "ws://127.0.0.1:8099/v2/"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BITVAVO_WS_URL", "ws://ws.bitvavo.com/v2/"),
+        ("BITVAVO_WS_URL", "wss://ws.bitvavo.com/"),
+        ("MARKET_AUDIT", "0s"),
+        ("MARKET_RECORDING_DIR", "/no/such/directory"),
+        ("MARKET_RECORDING_FILES", "0"),
+    ],
+)
+def test_a_wrong_setting_of_the_live_part_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        read_settings({name: value})

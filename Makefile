@@ -107,7 +107,10 @@ validate-proto: $(SETUP) ## Print validate.proto again after an upgrade of proto
 
 # --- longer than the gate ---
 
-.PHONY: faults conformance sim-campaign
+.PHONY: faults conformance sim-campaign scan-campaign
+scan-campaign: $(SETUP) ## Three scanners, a hundred jobs, one killed every two seconds for a minute
+	@$(RUN) tests.market_service.scan_campaign
+
 faults: $(SETUP) ## Races over two replicas for 200 rounds each, and every fault of the way to the exchange
 	@INTERLOCK_ROUNDS=200 $(RUN) pytest tests/e2e tests/faults tests/trade_service/test_guarantees.py $(ARGS)
 
@@ -119,8 +122,8 @@ sim-campaign: $(SETUP) ## 100,000 random orders on the simulated exchange: money
 
 # --- measuring ---
 
-.PHONY: bench bench-execute bench-sim
-bench: bench-execute bench-sim ## All of them
+.PHONY: bench bench-execute bench-sim bench-market bench-scan scan-fencing
+bench: bench-execute bench-sim bench-market bench-scan ## All of them
 
 BENCH := .venv/.bench-done
 $(BENCH): $(SETUP) requirements-bench.lock
@@ -129,8 +132,17 @@ $(BENCH): $(SETUP) requirements-bench.lock
 		else $(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.lock; fi
 	@touch $@
 
+bench-market: $(SETUP) ## Book updates per second beside ccxt.pro, frame to subscriber, memory of a stalled reader
+	@$(RUN) benchmarks.market $(ARGS)
+
 bench-execute: $(BENCH) ## Executions per second beside the floor and DBOS, paired rounds
 	@$(RUN) benchmarks.execute $(ARGS)
 
 bench-sim: $(SETUP) ## Order requests a second, and book frames a second to 50 sockets, of the simulated exchange
 	@$(RUN) benchmarks.sim && $(RUN) benchmarks.sim_frames
+
+bench-scan: $(BENCH) ## Claims and completions of scan jobs beside a bare floor, pgqueuer and procrastinate
+	@$(RUN) benchmarks.scan $(ARGS)
+
+scan-fencing: $(BENCH) ## Whose late holder can end a job that another runs by now? A table
+	@$(RUN) benchmarks.scan_fencing $(ARGS)

@@ -43,7 +43,7 @@ $(SETUP): requirements.lock requirements-bootstrap.lock pyproject.toml
 
 lock: $(SETUP) ## Resolve the dependencies again and write the hashed lock files
 	$(BIN)/uv pip compile requirements-bootstrap.in --generate-hashes --universal -q -o requirements-bootstrap.lock
-	$(BIN)/uv pip compile pyproject.toml --extra embedded --extra dev --generate-hashes --universal -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra embedded --extra cli --extra dev --generate-hashes --universal -q -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra bench -c requirements.lock --generate-hashes --universal -q -o requirements-bench.lock
 
 # --- running ---

@@ -129,10 +129,17 @@ def test_every_metric_of_the_guide_is_shown_and_every_metric_of_ours_is_in_the_g
 
 @pytest.mark.parametrize("selection", sorted(set(re.findall(r"`tests -k \"?([^`\"]+)\"?`", README.read_text()))))
 def test_a_promise_is_shown_by_tests_of_its_name(selection: str) -> None:
-    names = [
-        name
-        for path in (ROOT / "tests").rglob("test_*.py")
-        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
-    ]
     for word in selection.split(" or "):
-        assert [name for name in names if f"_{word}_" in name], word
+        assert [name for name in known_tests() if f"_{word}_" in name], word
+
+
+@by_page
+def test_every_test_named_exists(page: Path) -> None:
+    named = {word for word in words(page) if re.fullmatch(r"test_\w+", word)}
+    assert named - known_tests() == set()
+
+
+def known_tests() -> set[str]:
+    """Name every test of the project."""
+    texts = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    return {name for text in texts for name in re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE)}

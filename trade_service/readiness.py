@@ -1,37 +1,94 @@
-"""Whether this replica may claim: it knows its deployment, and its unresolved rows of before were looked up once.
+"""Whether this replica may claim: named conditions, each met or not, and why not, as a caller is told.
 
 Reads, cancels and admin never wait for it.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
+from kernel import logs
 from kernel.errors import Unavailable
 from trade_service import reasons
 
 RETRY_SECONDS: Final = 1.0
 
 
+class Condition(StrEnum):
+    """What must hold before a claim; a caller is told the first that does not. Each has its line in `NOT_YET`."""
+
+    DEPLOYMENT = "deployment"
+    """The database said whose orders these are."""
+    RECONCILED = "reconciled"
+    """Every unresolved row of before this start was looked up once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a condition does not hold. `reason` is a value of `ErrorReason`; the caller also gets `metadata`."""
+
+    message: str
+    reason: str = reasons.NOT_READY
+    retry_after_seconds: float = RETRY_SECONDS
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+NOT_YET: Final = MappingProxyType(
+    {
+        Condition.DEPLOYMENT: Obstacle("the database has not yet said which deployment this is; nothing was judged"),
+        Condition.RECONCILED: Obstacle(
+            "orders of before this start are still being looked up at the exchange; nothing was judged"
+        ),
+    }
+)
+"""What stands in the way of every condition until someone says otherwise."""
+
+
 class Readiness:
-    """Filled in by the start of the process, step by step; never taken back."""
+    """Every condition with its obstacle. Whoever watches one says `meet` or `miss`; the claim asks `require`."""
 
     def __init__(self) -> None:
-        """Begin not ready."""
-        self.deployment_id: UUID | None = None
-        self.reconciled = False
+        """Begin with no condition met."""
+        self._obstacles: dict[Condition, Obstacle] = dict(NOT_YET)
+        self._deployment_id: UUID | None = None
+
+    def know_deployment(self, deployment_id: UUID) -> None:
+        """Take the deployment's id from the database: that condition is met for good."""
+        self._deployment_id = deployment_id
+        self.meet(Condition.DEPLOYMENT)
+
+    def meet(self, condition: Condition) -> None:
+        """Say that a condition holds now."""
+        if self._obstacles.pop(condition, None) is not None:
+            logs.log("condition_met", condition=condition.value, ready=self.ready)
+
+    def miss(self, condition: Condition, obstacle: Obstacle) -> None:
+        """Say that a condition does not hold, and why."""
+        if self._obstacles.get(condition) != obstacle:
+            self._obstacles[condition] = obstacle
+            logs.log("condition_missed", condition=condition.value, reason=obstacle.reason, why=obstacle.message)
+
+    def holds(self, condition: Condition) -> bool:
+        """Whether one condition holds."""
+        return condition not in self._obstacles
 
     @property
     def ready(self) -> bool:
         """Whether claims may be made."""
-        return self.deployment_id is not None and self.reconciled
+        return not self._obstacles
 
     def require(self) -> UUID:
-        """Pass when claims may be made; return the deployment's id.
+        """Pass when every condition holds; return the deployment's id.
 
         Raises:
-            Unavailable: not yet; nothing was judged.
+            Unavailable: one does not; nothing was judged.
         """
-        if self.deployment_id is None or not self.reconciled:
-            message = "orders of before this start are still being looked up at the exchange; nothing was judged"
-            raise Unavailable(reasons.NOT_READY, message, retry_after_seconds=RETRY_SECONDS)
-        return self.deployment_id
+        obstacle = next((self._obstacles[each] for each in Condition if each in self._obstacles), None)
+        if obstacle is not None or self._deployment_id is None:
+            found = obstacle or NOT_YET[Condition.DEPLOYMENT]
+            wait = found.retry_after_seconds
+            raise Unavailable(found.reason, found.message, retry_after_seconds=wait, metadata=dict(found.metadata))
+        return self._deployment_id

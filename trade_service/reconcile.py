@@ -16,7 +16,7 @@ from policy.model import ExecutionStatus
 from trade_service.counters import count_settlement, show_open
 from trade_service.execution import Settlement
 from trade_service.ports import BudgetStore, Due, Exchange, ExecutionStore, ProposalStore, SweepStore
-from trade_service.readiness import Readiness
+from trade_service.readiness import Condition, Readiness
 from trade_service.reservation import Outcome, ReservationStatus
 
 ROUND_PAUSE_SECONDS: Final = 0.5
@@ -90,7 +90,7 @@ class Reconcile:
         known = {each.target.execution_id for each in due}
         self._patience = {key: value for key, value in self._patience.items() if key in known}
         if all(await asyncio.gather(*(self._attend_in_turn(each) for each in due))):
-            self._readiness.reconciled = True
+            self._readiness.meet(Condition.RECONCILED)
         for user_id, reservation_id in await self._sweep.lapsed(LAPSED_MAX):
             await self._budget.settle(user_id, reservation_id, LAPSED)
         for user_id, proposal_id in await self._sweep.expired(EXPIRED_MAX):

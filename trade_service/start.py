@@ -8,7 +8,7 @@ from kernel import logs
 from kernel.alarms import raise_alarm
 from kernel.errors import NotNow, Unavailable
 from trade_service.ports import AdminStore
-from trade_service.readiness import Readiness
+from trade_service.readiness import Condition, Readiness
 from trade_service.reload import Reload
 
 RETRY_SECONDS: Final = 0.5
@@ -22,13 +22,13 @@ async def prepare(store: AdminStore, reload: Reload, readiness: Readiness) -> No
     A policy directory with a bad file, on a database that never had policies, is alarmed and leaves nothing in force:
     everything is denied until ReloadPolicies succeeds.
     """
-    while readiness.deployment_id is None:
+    while not readiness.holds(Condition.DEPLOYMENT):
         try:
             await reload.load_at_start()
-            readiness.deployment_id = await store.deployment_id()
+            readiness.know_deployment(await store.deployment_id())
         except NotNow as failure:
             raise_alarm(POLICY_DIRECTORY_BAD, failure.message)
-            readiness.deployment_id = await store.deployment_id()
+            readiness.know_deployment(await store.deployment_id())
         except Unavailable as failure:
             logs.log("start_waits", reason=failure.reason)
             await asyncio.sleep(RETRY_SECONDS)

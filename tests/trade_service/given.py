@@ -20,6 +20,7 @@ from trade_service.execution import UNRESOLVED, Fill, Judgement, NewExecution, O
 from trade_service.judge import Bench, Gathered, judge
 from trade_service.ports import Aged
 from trade_service.proposal import Content, StoredProposal
+from trade_service.readiness import Condition, Readiness
 from trade_service.store.claim import ClaimRows
 from trade_service.store.proposals import ProposalRows
 
@@ -53,6 +54,15 @@ async def together(*work: Awaitable[T]) -> list[T | Exception]:
 def content(terms: Terms | None = None, **changes: Any) -> Content:  # noqa: ANN401 - any field
     start = Content(ALICE, uuid4(), terms or rules.limit(), 75, "because", None, None, placed=False)
     return replace(start, **changes)
+
+
+def readiness(*, ready: bool = True) -> Readiness:
+    """Every condition met, or only that the deployment is known."""
+    found = Readiness()
+    found.know_deployment(DEPLOYMENT)
+    for condition in Condition if ready else ():
+        found.meet(condition)
+    return found
 
 
 def accept_any(_: StoredProposal) -> None:

@@ -18,7 +18,6 @@ from trade_service.execution import NOT_SENT, Judgement
 from trade_service.policies import PolicyBook
 from trade_service.ports import PolicyGeneration, PolicyRow
 from trade_service.proposal import ProposalStatus
-from trade_service.readiness import Readiness
 
 ALLOW, DENY = DecisionOutcome.ALLOW, DecisionOutcome.DENY
 PROPOSAL = fakes.stored()
@@ -46,8 +45,7 @@ class Stage:
         self.claims = fakes.Claims(list(results), fakes.view(PROPOSAL))
         self.store = fakes.PolicyStore({number: in_force(number) for number in range(1, 10)})
         self.book = PolicyBook(cast("Any", self.store))
-        self.readiness = Readiness()
-        self.readiness.deployment_id, self.readiness.reconciled = given.DEPLOYMENT, ready
+        self.readiness = given.readiness(ready=ready)
         self.execute = Execute(
             fakes.Proposals(list(looks)),
             self.claims,

@@ -9,7 +9,7 @@ from tests.policy import given as rules
 from tests.trade_service import fakes, given
 from trade_service.execution import Target
 from trade_service.ports import Due, LookUp
-from trade_service.readiness import Readiness
+from trade_service.readiness import Condition, Readiness
 from trade_service.reconcile import FIRST_PAUSE_SECONDS, LAPSED, NO_ANSWER, PAUSE_MAX_SECONDS, Reconcile
 
 S = ExecutionStatus
@@ -51,16 +51,16 @@ class Stage:
 
 async def test_with_nothing_to_look_for_claims_may_begin_after_one_round() -> None:
     stage = Stage()
-    assert not stage.readiness.reconciled
+    assert not stage.readiness.holds(Condition.RECONCILED)
     await stage.round()
-    assert stage.readiness.reconciled
+    assert stage.readiness.holds(Condition.RECONCILED)
 
 
 async def test_a_sender_still_at_work_is_left_alone() -> None:
     stage = Stage(due(1, S.SUBMITTING))
     assert await stage.round() == []
     assert stage.executions.settled == []
-    assert stage.readiness.reconciled
+    assert stage.readiness.holds(Condition.RECONCILED)
 
 
 async def test_a_send_nobody_settled_becomes_unknown_and_is_asked_about() -> None:
@@ -94,10 +94,10 @@ async def test_claims_wait_until_the_exchange_has_answered_about_every_unresolve
     stage = Stage(due(1, S.UNKNOWN), due(2, S.UNKNOWN))
     stage.exchange.found = lambda target: SILENT if target.execution_id.int == 2 else NOWHERE
     await stage.round()
-    assert not stage.readiness.reconciled
+    assert not stage.readiness.holds(Condition.RECONCILED)
     stage.exchange.found = lambda _: NOWHERE
     await stage.round(FIRST_PAUSE_SECONDS)
-    assert stage.readiness.reconciled
+    assert stage.readiness.holds(Condition.RECONCILED)
 
 
 async def test_answers_at_different_moments_count_together() -> None:
@@ -110,16 +110,16 @@ async def test_answers_at_different_moments_count_together() -> None:
     assert await stage.round() == [2]
     stage.exchange.found = lambda _: NOWHERE
     assert await stage.round(0.2) == [1]
-    assert not stage.readiness.reconciled
+    assert not stage.readiness.holds(Condition.RECONCILED)
     assert await stage.round(0.3) == [2]
-    assert stage.readiness.reconciled
+    assert stage.readiness.holds(Condition.RECONCILED)
 
 
 async def test_a_resting_order_keeps_nobody_from_claiming() -> None:
     stage = Stage(due(1, S.SUBMITTED))
     stage.exchange.found = lambda _: SILENT
     assert await stage.round() == [1]
-    assert stage.readiness.reconciled
+    assert stage.readiness.holds(Condition.RECONCILED)
 
 
 @pytest.mark.parametrize("status", [S.UNKNOWN, S.SUBMITTED])

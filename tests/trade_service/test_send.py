@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from kernel.errors import Unavailable
 from policy.model import ExecutionStatus
 from tests.trade_service import fakes, given
 from trade_service.authority import AuthoritySpentError, Order, SendAuthority
 from trade_service.execution import NOT_SENT
 from trade_service.gate import CLAIMS_PER_USER_MAX, UserGate
-from trade_service.readiness import Readiness
 from trade_service.send import send
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,18 +147,3 @@ async def test_the_gate_forgets_who_failed_or_gave_up() -> None:
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(each) for each in results] == [LookupError] * 4 + [asyncio.CancelledError]
     assert (dict(gate._waiting), gate._slots) == ({}, {})
-
-
-@pytest.mark.parametrize("known", [False, True])
-@pytest.mark.parametrize("reconciled", [False, True])
-def test_a_replica_is_ready_when_it_knows_its_deployment_and_its_lost_orders(*, known: bool, reconciled: bool) -> None:
-    readiness = Readiness()
-    readiness.deployment_id = given.DEPLOYMENT if known else None
-    readiness.reconciled = reconciled
-    assert readiness.ready is (known and reconciled)
-    if readiness.ready:
-        assert readiness.require() == given.DEPLOYMENT
-    else:
-        with pytest.raises(Unavailable) as failure:
-            readiness.require()
-        assert failure.value.reason == "NOT_READY"

@@ -39,6 +39,8 @@ REQUEST_TIMEOUT_SECONDS: Final = 3.0
 DOWN_RETRY_SECONDS: Final = 1.0
 HALTED_RETRY_SECONDS: Final = 30.0
 DEFECT_RETRY_SECONDS: Final = 60.0
+ATTESTATION_RETRY_SECONDS: Final = 30.0
+"""The attestation is looked at no more often than this."""
 
 NO_MARKET_DATA: Final = frozenset({430, 431})  # https://docs.bitvavo.com/docs/errors/
 HTTP_FORBIDDEN: Final = 403
@@ -96,12 +98,21 @@ class Points:
 class BitvavoExchange:
     """Reads Bitvavo, unsigned but for the account."""
 
-    def __init__(self, client: MarketClient, points: Points, clock: ExchangeClock, *, has_key: bool) -> None:
-        """Ask through `client`, whose observer is `points.observe`."""
+    def __init__(
+        self,
+        client: MarketClient,
+        points: Points,
+        clock: ExchangeClock,
+        *,
+        has_key: bool,
+        attested: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Ask through `client`, whose observer is `points.observe`; sign nothing while the key is not `attested`."""
         self._client = client
         self._points = points
         self._clock = clock
         self._has_key = has_key
+        self._attested = attested
 
     async def ping(self) -> None:
         """Ask the exchange's clock."""
@@ -157,20 +168,23 @@ class BitvavoExchange:
 
     async def balances(self) -> tuple[Balance, ...]:
         """Return what the account holds."""
-        self._require_key()
+        self._require_usable_key()
         return await self._asked(BALANCE, self._client.balances)
 
     async def fees(self, market: str | None) -> Fees:
         """Return what the account pays."""
-        self._require_key()
+        self._require_usable_key()
         return await self._asked(FEES, lambda: self._client.fees(market), market)
 
-    def _require_key(self) -> None:
+    def _require_usable_key(self) -> None:
         if not self._has_key:
             what = StateViolation(
                 reasons.READONLY_KEY_MISSING, "account", "give the service a read-only key and restart it"
             )
             raise NotNow(reasons.READONLY_KEY_MISSING, "the service runs without a read-only key", (what,))
+        if not self._attested():
+            message = "what the read-only key may do is not attested now; the account is not read"
+            raise Unavailable(reasons.KEY_NOT_ATTESTED, message, retry_after_seconds=ATTESTATION_RETRY_SECONDS)
 
     async def _asked(self, endpoint: Endpoint, request: Callable[[], Awaitable[T]], market: str | None = None) -> T:
         """Pay for a request, make it, and turn its failure into ours."""

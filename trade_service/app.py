@@ -41,7 +41,7 @@ from trade_service.exchange import BitvavoExchange, keep_clock
 from trade_service.execute import Execute
 from trade_service.market import MarketService
 from trade_service.policies import PolicyBook
-from trade_service.readiness import Readiness
+from trade_service.readiness import Condition, Readiness
 from trade_service.reconcile import Reconcile
 from trade_service.reload import Reload
 from trade_service.rpc.admin import AdminRpc
@@ -137,6 +137,7 @@ def _join(settings: Settings, outside: Outside, server: RpcServer, loops: Loops,
     executions, admin = ExecutionRows(outside.database), AdminRows(outside.admin)
     budget_rows, alarms = BudgetRows(outside.database), AlarmRows(outside.admin)
     readiness, book = Readiness(), PolicyBook(admin)
+    readiness.meet(Condition.ATTESTED)  # nobody asks for an attestation yet
     reload = Reload(admin, book, lambda: _read_directory(settings.policy_dir))
     execute = Execute(
         proposals, claims, executions, outside.market, outside.exchange, book, readiness, settings.window_ms

@@ -91,15 +91,15 @@ class Execute:
         """Judge as `execute` would, now; store nothing, lock nothing, spend nothing.
 
         Raises:
-            As `execute`, but for the rate budget.
+            As `execute`, but for the rate budget and for what only a claim must wait for.
         """
-        self._readiness.require()
+        deployment_id = self._readiness.require_deployment()
         for _ in range(CLAIM_ATTEMPTS_MAX):
             view = await self._claims.view(user_id, proposal_id)
             if view is None:
                 raise _not_found(proposal_id)
             gathered = await self._gather(user_id, view.proposal.content.terms)
-            judgement = judge(view, self._bench(user_id, gathered, closes=False))
+            judgement = judge(view, self._bench(user_id, gathered, deployment_id, closes=False))
             if isinstance(judgement, Expire):
                 raise closed(ProposalStatus.EXPIRED)
             if isinstance(judgement, Judgement):
@@ -136,7 +136,7 @@ class Execute:
         result: ClaimResult | None = None
 
         def judge_view(view: View) -> Judgement | Expire | Reload:
-            return judge(view, self._bench(user_id, gathered, closes=closes))
+            return judge(view, self._bench(user_id, gathered, self._readiness.require(), closes=closes))
 
         try:
             result = await self._claims.claim(user_id, proposal_id, actor, judge_view)
@@ -186,7 +186,7 @@ class Execute:
             return Gathered(rules, None)
         return Gathered(rules, await self._market.quote(terms.market, needs.depth, needs.max_quote_age))
 
-    def _bench(self, user_id: str, gathered: Gathered, *, closes: bool) -> Bench:
+    def _bench(self, user_id: str, gathered: Gathered, deployment_id: UUID, *, closes: bool) -> Bench:
         return Bench(
             policy=self._policies.for_user(user_id),
             generation=self._policies.generation,
@@ -194,7 +194,7 @@ class Execute:
             timestamp_ms=self._exchange.timestamp_ms(),
             monotonic=time.monotonic(),
             window_ms_max=self._window_ms_max,
-            deployment_id=self._readiness.require(),
+            deployment_id=deployment_id,
             operator_id=self._exchange.operator_id,
             decision_id=new_id(),
             execution_id=new_id(),

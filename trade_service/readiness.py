@@ -15,6 +15,8 @@ from kernel.errors import Unavailable
 from trade_service import reasons
 
 RETRY_SECONDS: Final = 1.0
+ATTESTATION_RETRY_SECONDS: Final = 30.0
+"""The attestation is looked at no more often than this."""
 
 
 class Condition(StrEnum):
@@ -24,6 +26,8 @@ class Condition(StrEnum):
     """The database said whose orders these are."""
     RECONCILED = "reconciled"
     """Every unresolved row of before this start was looked up once."""
+    ATTESTED = "attested"
+    """What the trade key may do was proved lately; met for good where nobody asks for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,11 @@ NOT_YET: Final = MappingProxyType(
         Condition.DEPLOYMENT: Obstacle("the database has not yet said which deployment this is; nothing was judged"),
         Condition.RECONCILED: Obstacle(
             "orders of before this start are still being looked up at the exchange; nothing was judged"
+        ),
+        Condition.ATTESTED: Obstacle(
+            "what the trade key may do is not attested now; nothing was judged",
+            reasons.KEY_NOT_ATTESTED,
+            ATTESTATION_RETRY_SECONDS,
         ),
     }
 )
@@ -91,4 +100,15 @@ class Readiness:
             found = obstacle or NOT_YET[Condition.DEPLOYMENT]
             wait = found.retry_after_seconds
             raise Unavailable(found.reason, found.message, retry_after_seconds=wait, metadata=dict(found.metadata))
+        return self._deployment_id
+
+    def require_deployment(self) -> UUID:
+        """Return the deployment's id, all that a read may need.
+
+        Raises:
+            Unavailable: the database has not said it yet.
+        """
+        if self._deployment_id is None:
+            missing = NOT_YET[Condition.DEPLOYMENT]
+            raise Unavailable(missing.reason, missing.message, retry_after_seconds=missing.retry_after_seconds)
         return self._deployment_id

@@ -266,6 +266,10 @@ REACHED_ELSEWHERE: Final = {
     "RIGHT_MISSING": (KERNEL, "test_an_actor_without_the_right_is_refused_by_name"),  # on loopback all rights are there
     "DEADLINE_EXCEEDED": (KERNEL, "test_a_call_without_a_deadline_gets_one"),  # here it would take thirty seconds
     "INTERNAL": (KERNEL, "test_an_unforeseen_error_leaks_nothing_and_is_logged_with_its_trace"),  # none is known here
+    "KEY_NOT_ATTESTED": (
+        "tests/trade_service/test_execute.py",
+        "test_without_an_attestation_nothing_is_claimed_and_a_check_is_answered",
+    ),
 }
 NEVER_SENT_YET: Final = {
     "UNSPECIFIED": "never sent, by its own comment",
@@ -289,6 +293,7 @@ MARKET: Final = {
     "EXCHANGE_REFUSED": ("test_exchange.py", ""),  # one row of a table
     "RATE_BUDGET": ("test_exchange.py", "test_the_accounts_reads_stop_at_our_share_of_its_points"),
     "READONLY_KEY_MISSING": ("test_outages.py", "test_without_a_key_public_data_is_served_and_the_account_is_not"),
+    "KEY_NOT_ATTESTED": ("test_exchange.py", "test_without_an_attestation_the_account_is_not_read_and_prices_are"),
     "READONLY_KEY_REFUSED": ("test_outages.py", "test_a_key_without_the_right_to_view_is_refused_as_a_state"),
 }
 KERNEL_GIVES: Final = {"RIGHT_MISSING", "DEADLINE_EXCEEDED", "INTERNAL", "OVERLOADED"}

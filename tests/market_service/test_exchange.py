@@ -1,7 +1,7 @@
 """Each way in which the exchange can fail has one kind, one reason and a time to come back."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -53,10 +53,14 @@ async def http(canned: Canned) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def exchange_on(http: httpx.AsyncClient, credentials: Credentials | None = KEY) -> BitvavoExchange:
+def exchange_on(
+    http: httpx.AsyncClient, credentials: Credentials | None = KEY, attested: Callable[[], bool] = lambda: True
+) -> BitvavoExchange:
     points = Points()
     client = MarketClient(http, credentials, observe=points.observe)
-    return BitvavoExchange(client, points, ExchangeClock(time.monotonic), has_key=credentials is not None)
+    return BitvavoExchange(
+        client, points, ExchangeClock(time.monotonic), has_key=credentials is not None, attested=attested
+    )
 
 
 HTML = "<html><body>Just a moment...</body></html>"
@@ -154,6 +158,22 @@ async def test_without_a_key_the_account_is_not_asked(canned: Canned, http: http
             await ask()
         assert missing.value.reason == "READONLY_KEY_MISSING"
     assert canned.seen == []
+
+
+async def test_without_an_attestation_the_account_is_not_read_and_prices_are(
+    canned: Canned, http: httpx.AsyncClient
+) -> None:
+    attested = False
+    exchange = exchange_on(http, attested=lambda: attested)
+    for ask in (exchange.balances, lambda: exchange.fees("BTC-EUR")):
+        with pytest.raises(Unavailable) as lost:
+            await ask()
+        assert (lost.value.reason, lost.value.retry_after_seconds) == ("KEY_NOT_ATTESTED", 30.0)
+    assert canned.seen == []
+    canned.body = "[]"
+    assert await exchange.markets() == ()
+    attested = True
+    assert await exchange.balances() == ()
 
 
 async def test_only_the_accounts_reads_are_signed(canned: Canned, http: httpx.AsyncClient) -> None:

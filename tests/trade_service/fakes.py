@@ -125,12 +125,14 @@ class Exchange:
 
 @dataclass
 class Market:
-    """Has every fact."""
+    """Has every fact; `meanwhile` happens while it is asked."""
 
     asked: int = 0
+    meanwhile: Callable[[], object] = lambda: None
 
     async def market_rules(self, market: str) -> Aged[MarketRules] | None:
         self.asked += 1
+        self.meanwhile()
         return given.aged(rules.market_rules(market=market))
 
     async def quote(self, market: str, _depth: int, _max_age: timedelta) -> Aged[Quote] | None:

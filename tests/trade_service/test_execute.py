@@ -18,6 +18,7 @@ from trade_service.execution import NOT_SENT, Judgement
 from trade_service.policies import PolicyBook
 from trade_service.ports import PolicyGeneration, PolicyRow
 from trade_service.proposal import ProposalStatus
+from trade_service.readiness import NOT_YET, Condition
 
 ALLOW, DENY = DecisionOutcome.ALLOW, DecisionOutcome.DENY
 PROPOSAL = fakes.stored()
@@ -145,6 +146,23 @@ async def test_a_proposal_that_does_not_exist_is_not_found() -> None:
 async def test_a_replica_that_is_not_ready_claims_nothing() -> None:
     failure = await Stage(claimed(), ready=False).fails()
     assert (type(failure), failure.reason) == (Unavailable, "NOT_READY")
+
+
+async def test_without_an_attestation_nothing_is_claimed_and_a_check_is_answered() -> None:
+    stage = Stage(claimed())
+    stage.claims.seen = fakes.view(PROPOSAL, generation=4)
+    stage.readiness.miss(Condition.ATTESTED, NOT_YET[Condition.ATTESTED])
+    failure = await stage.fails()
+    assert (type(failure), failure.reason) == (Unavailable, "KEY_NOT_ATTESTED")
+    assert (stage.exchange.permits, stage.exchange.created) == ([], [])
+    assert (await stage.execute.check("alice", PROPOSAL.content.proposal_id)).decision.outcome is ALLOW
+
+
+async def test_an_attestation_lost_after_the_look_is_noticed_under_the_lock() -> None:
+    stage = Stage("judge")
+    stage.market.meanwhile = lambda: stage.readiness.miss(Condition.ATTESTED, NOT_YET[Condition.ATTESTED])
+    assert (await stage.fails()).reason == "KEY_NOT_ATTESTED"
+    assert stage.exchange.created == []
 
 
 async def test_another_generation_is_loaded_and_the_claim_starts_again() -> None:

@@ -50,6 +50,14 @@ def test_what_held_may_cease_to_hold_and_hold_again(lost: Condition) -> None:
     assert readiness.require() == given.DEPLOYMENT
 
 
+def test_a_read_needs_the_deployment_and_no_more() -> None:
+    readiness = Readiness()
+    with pytest.raises(Unavailable):
+        readiness.require_deployment()
+    readiness.know_deployment(given.DEPLOYMENT)
+    assert readiness.require_deployment() == given.DEPLOYMENT
+
+
 def test_every_condition_begins_unmet() -> None:
     assert set(NOT_YET) == set(Condition)
     assert not any(Readiness().holds(condition) for condition in Condition)

@@ -427,6 +427,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE with RetryInfo: the service is stopping and ends its streams; open them again, with the resume token
     where there is one. No metadata.
     """
+    ERROR_REASON_KEY_NOT_ATTESTED: _ErrorReason.ValueType  # 19
+    """UNAVAILABLE with RetryInfo: what the read-only key may do is not attested now, so the account is not read; public
+    data goes on. No metadata.
+    """
     ERROR_REASON_SCANS_OFF: _ErrorReason.ValueType  # 40
     """FAILED_PRECONDITION: the service runs without a database of its own, so there are no scans. No metadata."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 41
@@ -502,6 +506,10 @@ ERROR_REASON_RESUME_TOKEN_INVALID: ErrorReason.ValueType  # 17
 ERROR_REASON_STOPPING: ErrorReason.ValueType  # 18
 """UNAVAILABLE with RetryInfo: the service is stopping and ends its streams; open them again, with the resume token
 where there is one. No metadata.
+"""
+ERROR_REASON_KEY_NOT_ATTESTED: ErrorReason.ValueType  # 19
+"""UNAVAILABLE with RetryInfo: what the read-only key may do is not attested now, so the account is not read; public
+data goes on. No metadata.
 """
 ERROR_REASON_SCANS_OFF: ErrorReason.ValueType  # 40
 """FAILED_PRECONDITION: the service runs without a database of its own, so there are no scans. No metadata."""

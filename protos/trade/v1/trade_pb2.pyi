@@ -89,6 +89,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A defect of this service; the log has it under the request id. INTERNAL."""
     ERROR_REASON_CONTENTION: _ErrorReason.ValueType  # 27
     """Two claims of the same user kept colliding; nothing was changed. UNAVAILABLE with RetryInfo."""
+    ERROR_REASON_KEY_NOT_ATTESTED: _ErrorReason.ValueType  # 28
+    """What the trade key may do is not attested now, so nothing new is claimed; reads, cancels and admin go on.
+    UNAVAILABLE with RetryInfo.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why an error happened; sent as ErrorInfo.reason without the prefix, domain "trade.interlock". Callers may branch on
@@ -151,6 +155,10 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 26
 """A defect of this service; the log has it under the request id. INTERNAL."""
 ERROR_REASON_CONTENTION: ErrorReason.ValueType  # 27
 """Two claims of the same user kept colliding; nothing was changed. UNAVAILABLE with RetryInfo."""
+ERROR_REASON_KEY_NOT_ATTESTED: ErrorReason.ValueType  # 28
+"""What the trade key may do is not attested now, so nothing new is claimed; reads, cancels and admin go on.
+UNAVAILABLE with RetryInfo.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 class _Side:

@@ -24,6 +24,17 @@ MARKET: Final = "QQQ-EUR"
 TIMEOUT_SECONDS: Final = 10.0
 BUY: Final = buy("50", MARKET)
 LIMIT: Final = rest("100", "0.5", MARKET)
+SCAN: Final = market_pb2.ScanTerms(
+    user_id=USER,
+    market=MARKET,
+    analyst=market_pb2.SCAN_ANALYST_RULES,
+    pace=market_pb2.ScanPace(every=Duration(seconds=3600)),
+    missed=market_pb2.MISSED_SLOT_POLICY_SKIP,
+    scans_per_day=1,
+    buy_quote_amount="50",
+)
+NEVER: Final = Timestamp(seconds=4_000_000_000)
+"""The first slot of a job: none of these is ever due."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +70,10 @@ class Method:
 
 
 def _good(method: str) -> dict[str, Any]:
-    terms = LIMIT if method == "SubmitProposal" else BUY
+    terms: Message = {"SubmitProposal": LIMIT, "CreateScanJob": SCAN}.get(method, BUY)
     state = {"scope": pb.TRADING_SCOPE_MARKET, "subject": MARKET, "state": pb.TRADING_STATE_HALTED}
     only = {"SetTradingState": state, "SettleBudget": {"outcome": pb.RESERVATION_STATUS_FAILED, "cost": "1"}}
-    override = pb.Override(rule="cooldown", reason="drill", until=Timestamp(seconds=4_000_000_000))
+    override = pb.Override(rule="cooldown", reason="drill", until=NEVER)
     return {
         "user_id": USER,
         "terms": terms,
@@ -75,6 +86,7 @@ def _good(method: str) -> dict[str, Any]:
         "valid_for": Duration(seconds=60),
         "cancel_after": Duration(seconds=60),
         "max_age": Duration(seconds=60),
+        "first_slot": NEVER,
         "start_time": Timestamp(seconds=1_700_000_000),
         "end_time": Timestamp(seconds=1_700_003_600),
         **only.get(method, {}),

@@ -1,6 +1,5 @@
 """Every reason an error may give: how it is reached, and that it comes as the .proto's own comment says."""
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,8 @@ from protos.market.v1 import market_pb2
 from protos.trade.v1 import trade_pb2 as pb
 from protos.trade.v1.trade_pb2_grpc import AdminServiceStub, BudgetServiceStub, TradeServiceStub
 from standalone.system import System
+from tests.contract import test_scan_reasons
+from tests.contract.promises import keeps_its_promise
 from tests.contract.refusal import Refusal, read, refused
 from tests.contract.wishes import buy, new_id, placement, submission
 
@@ -295,6 +296,9 @@ MARKET: Final = {
     "READONLY_KEY_MISSING": ("test_outages.py", "test_without_a_key_public_data_is_served_and_the_account_is_not"),
     "KEY_NOT_ATTESTED": ("test_exchange.py", "test_without_an_attestation_the_account_is_not_read_and_prices_are"),
     "READONLY_KEY_REFUSED": ("test_outages.py", "test_a_key_without_the_right_to_view_is_refused_as_a_state"),
+    "RESUME_TOKEN_INVALID": ("live/test_streams.py", "test_a_resume_token_of_another_market_is_refused"),
+    "STOPPING": ("live/test_streams.py", "test_a_drain_ends_every_stream_with_a_status_that_says_why"),
+    "SCANS_OFF": ("scan/test_jobs.py", "test_without_a_database_every_method_says_so"),
 }
 KERNEL_GIVES: Final = {"RIGHT_MISSING", "DEADLINE_EXCEEDED", "INTERNAL", "OVERLOADED"}
 
@@ -314,33 +318,7 @@ def scene(
 def test_a_reason_comes_with_the_status_and_metadata_its_comment_promises(
     scene: Scene, way: Callable[[Scene], Refusal]
 ) -> None:
-    told, reason = way(scene), way.__name__.upper()
-    comment = comments("trade")[reason]
-    assert told.reason == reason
-    assert told.domain == "trade.interlock"
-    assert told.code.name in comment
-    assert set(told.metadata) == promised_metadata(comment)
-    assert ("PreconditionFailure" in told.details) == (told.code is grpc.StatusCode.FAILED_PRECONDITION)
-    assert ("BadRequest" in told.details) == (told.code is grpc.StatusCode.INVALID_ARGUMENT)
-    again = told.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
-    assert ("RetryInfo" in told.details) == ("grpc-retry-pushback-ms" in told.trailers) == again
-    if again:
-        delay = told.details["RetryInfo"].retry_delay.ToMilliseconds()
-        assert told.trailers["grpc-retry-pushback-ms"] == str(delay)
-        assert delay > 0
-
-
-def comments(package: str) -> dict[str, str]:
-    """Return the comment of every reason in a .proto."""
-    text = (ROOT / "protos" / package / "v1" / f"{package}.proto").read_text()
-    body = text[text.index("enum ErrorReason {") :].partition("\n}")[0]
-    pairs = re.findall(r"((?:  //[^\n]*\n)+)  ERROR_REASON_(\w+) =", body)
-    return {name: re.sub(r"\s*//\s*", " ", comment) for comment, name in pairs}
-
-
-def promised_metadata(comment: str) -> set[str]:
-    """Return the keys that a comment names after the word metadata."""
-    return set(re.findall(r"`(\w+)`", comment.partition("metadata")[2]))
+    keeps_its_promise(way(scene), way.__name__.upper(), "trade")
 
 
 def named(package: ModuleType) -> set[str]:
@@ -357,7 +335,8 @@ def test_every_reason_of_trade_service_has_its_place_here() -> None:
 
 
 def test_every_reason_of_market_service_has_its_place_here() -> None:
-    assert {"UNSPECIFIED"} | set(MARKET) | KERNEL_GIVES == named(market_pb2)
+    scans = {way.__name__.upper() for way in test_scan_reasons.WAYS}
+    assert {"UNSPECIFIED"} | set(MARKET) | scans | KERNEL_GIVES == named(market_pb2)
 
 
 @pytest.mark.parametrize(

@@ -109,8 +109,19 @@ def test_the_commands_of_the_other_pages_run(page: Path, shell: Shell) -> None:
     for block in blocks(page, "sh"):
         if "_sim/" in block:  # docs/simulator.md: run by tests/exchange_sim, against an exchange of its own
             continue
+        if "/Watch" in block:  # runs until it is stopped: the next test
+            continue
         ran = shell(block)
         assert (ran.returncode, ran.stderr) == (0, ""), block
+
+
+STREAMS = [line for page in PAGES for block in blocks(page, "sh") if "/Watch" in block for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("command", STREAMS)
+def test_a_stream_of_the_pages_begins_with_a_message(command: str, shell: Shell) -> None:
+    ran = shell(f"set +o pipefail; timeout 20 {command} | head -n 1")
+    assert (ran.stdout, ran.stderr) == ("{\n", "")
 
 
 INLINE = sorted({word for page in PAGES for word in words(page) if word.startswith("grpcurl ")})

@@ -17,7 +17,7 @@ ALWAYS = {"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.
     ("address", "services"),
     [
         (TRADE, {"trade.v1.TradeService", "trade.v1.BudgetService", "trade.v1.AdminService"}),
-        (MARKET, {"market.v1.MarketService"}),
+        (MARKET, {"market.v1.MarketService", "market.v1.ScanService"}),
     ],
 )
 def test_reflection_lists_and_describes_every_service(grpcurl: Shell, address: str, services: set[str]) -> None:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -62,31 +62,33 @@ def test_every_variable_of_the_guide_is_read_and_every_variable_read_is_in_the_g
 
 def read_by(service: str) -> Iterator[str]:
     """Yield the variables that a service's settings read, secrets by the name of their file's variable."""
-    tree = ast.parse((ROOT / service / "settings.py").read_text())
-    constants = {
-        node.target.id: node.value.value
-        for node in tree.body
-        if isinstance(node, ast.AnnAssign)
-        and isinstance(node.target, ast.Name)
-        and isinstance(node.value, ast.Constant)
-    }
-    for node in ast.walk(tree):
-        if not (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and isinstance(node.func.value, ast.Name)
-        ):
-            continue
-        if node.func.value.id != "env" or not node.args or node.func.attr == "forbid":
-            continue
-        first = node.args[0]
-        if isinstance(first, ast.Constant):
-            name = str(first.value)
-        elif isinstance(first, ast.Name):
-            name = str(constants[first.id])
-        else:
-            continue  # market_service asks whether any form of its key is there
-        yield f"{name}_FILE" if node.func.attr == "secret" else name
+    for path in (ROOT / service).rglob("settings.py"):
+        tree = ast.parse(path.read_text())
+        constants = {
+            node.target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and isinstance(node.value, ast.Constant)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and (name := variable_read(node, constants)):
+                yield name
+
+
+def variable_read(call: ast.Call, constants: Mapping[str, object]) -> str:
+    """Return the variable that `env.text("NAME")`, `env.secret(NAME)` or `_price(env, NAME)` reads, else nothing."""
+    match call:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="env"), attr=kind), args=[first, *_]):
+            pass
+        case ast.Call(func=ast.Name(), args=[ast.Name(id="env"), first, *_]):
+            kind = "text"
+        case _:
+            return ""
+    found = first.value if isinstance(first, ast.Constant) else constants.get(getattr(first, "id", ""), "")
+    if kind in {"forbid", "problem"} or not isinstance(found, str):
+        return ""
+    return f"{found}_FILE" if found and kind == "secret" else found
 
 
 def test_every_other_variable_named_is_read_somewhere() -> None:

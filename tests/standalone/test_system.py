@@ -24,6 +24,8 @@ MARKET_NAMES = {
     "MARKET_LISTEN",
     "MARKET_METRICS_LISTEN",
     "MARKET_READY_FILE",
+    "MARKET_DATABASE_URL_FILE",
+    "TRADE_ADDRESS",
 }
 TRADE_NAMES = {
     "BITVAVO_REST_URL",
@@ -97,7 +99,7 @@ def test_neither_service_is_told_where_the_others_secrets_are(system: System) ->
 
 def test_no_secret_stands_in_an_environment_or_on_a_command_line(system: System) -> None:
     texts = [path.read_text() for path in (system.folder / "secrets").glob("*/*")]
-    assert len(texts) == 6
+    assert len(texts) == 7
     pids = [system.market.pid, system.simulator.process.pid, *(each.pid for each in system.trade)]
     for pid in map(pid_of, pids):
         shown = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()

@@ -105,6 +105,10 @@ buf-breaking: $(SETUP) ## Compare the protos with BREAKING_AGAINST, by default t
 validate-proto: $(SETUP) ## Print validate.proto again after an upgrade of protovalidate
 	@$(RUN) tools.validate_proto > third_party/buf/validate/validate.proto
 
+.PHONY: attest-table
+attest-table: $(SETUP) ## What becomes of a key of every kind, for both services, strict and lenient
+	@$(RUN) tests.attest.table
+
 # --- longer than the gate ---
 
 .PHONY: faults conformance sim-campaign scan-campaign

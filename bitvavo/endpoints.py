@@ -1,4 +1,4 @@
-"""Which requests a service may make at all: the two closed lists, and the check against them.
+"""Which requests a program may make at all: its closed list, and the check against them.
 
 The check runs twice: in `bitvavo.request` before anything is signed, and in `bitvavo.transport` on the request as
 it is about to leave. Weights are points of the exchange's rate limit
@@ -100,3 +100,6 @@ MARKET_ENDPOINTS: Final = AllowList(
 
 TRADE_ENDPOINTS: Final = AllowList((CREATE_ORDER, GET_ORDER, CANCEL_ORDER, ORDERS, OPEN_ORDERS, OWN_TRADES, TIME))
 """All that trade_service may do. Updating orders, cancelling all, withdrawals and deposits are in neither list."""
+
+ATTEST_ENDPOINTS: Final = AllowList((TIME, ACCOUNT, OPEN_ORDERS, CANCEL_ORDER))
+"""All that `attest` may ask of a key: two reads, and the cancel of an order that nobody has."""

@@ -19,6 +19,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
+from kernel.dsn import PRIVATE_NETWORK, dsn_problem, password_of
 from kernel.redaction import hide, redact
 from kernel.secret import MAX_SECRET_BYTES, Secret, SecretFileError, read_secret_file
 
@@ -112,6 +113,23 @@ class Environment:
         else:
             self._problems.append(f"{name}_FILE: absent; expected the path of a file of mode 0400")
         return Secret("")
+
+    def database_url(self, name: str, *, loopback: bool, plaintext: bool) -> Secret:
+        """Read a database's URL as a secret: it and the password in it are masked from now on.
+
+        `plaintext` says that the network to the database may be trusted; see `private_network`.
+        """
+        url = self.secret(name, loopback=loopback)
+        if url.reveal():
+            if problem := dsn_problem(url, plaintext=plaintext):
+                self.problem(name, problem)
+            if password := password_of(url):
+                hide(password)
+        return url
+
+    def private_network(self, name: str) -> bool:
+        """Say whether the operator vouches for the network: "private-network", or "no"."""
+        return self.text(name, default="no", choices=("no", PRIVATE_NETWORK)) == PRIVATE_NETWORK
 
     def forbid(self, *names: str, because: str) -> None:
         """Note a problem for each of these variables that is set at all, even to nothing."""

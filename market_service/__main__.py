@@ -5,6 +5,7 @@ import os
 import sys
 
 from kernel import logs
+from kernel.db_safety import UnsafeDatabaseError
 from kernel.environment import SettingsError
 from kernel.lifecycle import run
 from kernel.rpc.server import ServerRefusal
@@ -21,7 +22,7 @@ def main() -> None:
     try:
         settings = read_settings(os.environ)
         run(lambda stop: serve(settings, stop))
-    except (SettingsError, ServerRefusal, OSError) as refusal:
+    except (SettingsError, ServerRefusal, UnsafeDatabaseError, OSError) as refusal:
         line = "; ".join(str(refusal).removeprefix("settings refused:\n  ").split("\n  "))
         print("market_service does not start:", line, file=sys.stderr)  # noqa: T201 - there is no service yet to log
         sys.exit(EXIT_REFUSED)

@@ -16,6 +16,7 @@ from bitvavo.market_client import MarketClient
 from bitvavo.signing import Credentials
 from bitvavo.transport import open_client
 from kernel import logs
+from kernel.db_safety import UnsafeDatabaseError
 from kernel.environment import SettingsError
 from kernel.lifecycle import Loops
 from kernel.rpc.server import Limits, RpcServer
@@ -48,6 +49,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     Raises:
         SettingsError: the exchange's URL is not one we may talk to, or the metrics' address cannot be listened on.
         ServerRefusal: the address for gRPC cannot.
+        UnsafeDatabaseError: the database of the scans must not be used.
         OSError: the ready file cannot be written.
     """
     async with _open(settings.rest_url) as http:
@@ -72,7 +74,12 @@ async def _serve(
         live.start(loops)
         await _announce(settings, server)
         scans.start(loops)
-        await stop.wait()
+        try:
+            await scans.watch.until(stop)
+        except UnsafeDatabaseError:
+            live.stop_readers()
+            await server.drain()
+            raise
         live.stop_readers()
         await asyncio.gather(scans.hand_over(), server.drain())
     await close(use_cases)

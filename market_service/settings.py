@@ -106,7 +106,9 @@ def _scans(env: Environment, *, loopback: bool) -> ScanSettings | None:
         return None
     lease = env.duration("SCAN_LEASE", low=LEASE_SECONDS_MIN, high=LEASE_SECONDS_MAX, default="15s")
     return ScanSettings(
-        database_url=env.secret(DATABASE, loopback=loopback),
+        database_url=env.database_url(
+            DATABASE, loopback=loopback, plaintext=env.private_network("MARKET_DATABASE_PLAINTEXT")
+        ),
         trade_address=env.address("TRADE_ADDRESS", default=DEFAULT_TRADE),
         lease=timedelta(seconds=lease),
         model=_model(env, loopback=loopback),

@@ -10,6 +10,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from kernel.dsn import PRIVATE_NETWORK, dsn_problem
+from kernel.secret import Secret
 from migrations.apply import TREES, Tree, upgrade
 from migrations.roles import ROLE_NAMES, ROLES, create_database, ensure_roles
 from standalone.postgres import EmbeddedPostgres
@@ -73,6 +75,11 @@ class Databases:
         host, port = found.get("host") or "127.0.0.1", found.get("port") or 5432
         secret = quote(self._password(role), safe="")
         return f"postgresql://{role}:{secret}@{host}:{port}/{self._database(TREE_OF_ROLE[role])}"
+
+    def vouched(self, prefix: str) -> dict[str, str]:
+        """Return the setting by which a service takes a server of another machine as it was given, if it is one."""
+        elsewhere = dsn_problem(Secret(self.url("trade_service")), plaintext=False)
+        return {f"{prefix}_DATABASE_PLAINTEXT": PRIVATE_NETWORK} if elsewhere else {}
 
     def stop(self) -> None:
         """Stop the embedded server; one given by DSN is left as it is."""

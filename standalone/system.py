@@ -162,6 +162,7 @@ class System:
             "BITVAVO_READONLY_SECRET_FILE": str(key.secret_file),
             "MARKET_DATABASE_URL_FILE": str(database),
             "TRADE_ADDRESS": f"127.0.0.1:{self._trade_port}",
+            **self._databases.vouched("MARKET"),
             **settings,
         }
         return self._run(
@@ -178,6 +179,7 @@ class System:
             "BITVAVO_TRADE_SECRET_FILE": str(key.secret_file),
             "BITVAVO_OPERATOR_ID": str(OPERATOR_ID),
             "MARKET_ADDRESS": self.market.address,
+            **self._databases.vouched("TRADE"),
             **settings,
         }
         for variable, role in (("TRADE", "trade_service"), ("TRADE_RECONCILER", "trade_reconciler")):

@@ -20,6 +20,8 @@ from bitvavo.transport import open_client
 from kernel import logs
 from kernel.alarms import add_sink
 from kernel.db import Database, Reasons
+from kernel.db_safety import UnsafeDatabaseError
+from kernel.db_watch import DatabaseWatch
 from kernel.environment import SettingsError
 from kernel.errors import NotNow, StateViolation
 from kernel.inflight import InFlight
@@ -68,6 +70,8 @@ RECONCILER_CONNECTIONS_MAX: Final = 2
 ADMIN_CONNECTIONS_MAX: Final = 2
 """Apart from the claims' connections, so that the kill switch never waits for one of theirs."""
 DATABASE: Final = Reasons(reasons.DATABASE_UNAVAILABLE)
+SCHEMA: Final = "0001_ground"
+"""The newest revision of the trade tree; an older database is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +93,23 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     Raises:
         SettingsError: the exchange's URL is not one we may talk to.
         ServerRefusal, OSError: an address cannot be listened on.
+        UnsafeDatabaseError: the database must not be used for this.
     """
     async with AsyncExitStack() as stack:
         outside = await _open(settings, stack)
+        watch = DatabaseWatch(outside.database, outside.admin, outside.reconciler)
+        await watch.meet()
         in_flight = InFlight()
         server = RpcServer(domain=DOMAIN, rights=RIGHTS, limits=LIMITS)
         loops = await stack.enter_async_context(Loops())
         _join(settings, outside, server, loops, in_flight)
+        loops.start("databases", watch.forever)
         await _announce(settings, server)
-        await stop.wait()
+        try:
+            await watch.until(stop)
+        except UnsafeDatabaseError:
+            await server.drain()
+            raise
         await server.drain()
         left = await in_flight.drain()
         logs.log("drained", left=left)
@@ -125,7 +137,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Outside:
 
 
 async def _pool(url: Secret, connections_max: int, stack: AsyncExitStack) -> Database:
-    database = Database(url.reveal(), connections_max=connections_max, reasons=DATABASE)
+    database = Database(url.reveal(), connections_max=connections_max, reasons=DATABASE, revision_min=SCHEMA)
     await database.open()
     stack.push_async_callback(database.close)
     return database

@@ -66,6 +66,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     metrics_listen = env.address("TRADE_METRICS_LISTEN", default=DEFAULT_METRICS_LISTEN)
     loopback = is_loopback(listen) and is_loopback(metrics_listen)
     ready_file = env.optional("TRADE_READY_FILE")
+    plaintext = env.private_network("TRADE_DATABASE_PLAINTEXT")
     window = env.duration("TRADE_SEND_WINDOW", low=WINDOW_SECONDS_MIN, high=WINDOW_SECONDS_MAX, default="5s")
     settings = Settings(
         listen=listen,
@@ -74,8 +75,10 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         rest_url=env.text("BITVAVO_REST_URL", default=DEFAULT_REST_URL),
         key=env.secret("BITVAVO_TRADE_KEY", loopback=loopback),
         secret=env.secret("BITVAVO_TRADE_SECRET", loopback=loopback),
-        database_url=env.secret("TRADE_DATABASE_URL", loopback=loopback),
-        reconciler_database_url=env.secret("TRADE_RECONCILER_DATABASE_URL", loopback=loopback),
+        database_url=env.database_url("TRADE_DATABASE_URL", loopback=loopback, plaintext=plaintext),
+        reconciler_database_url=env.database_url(
+            "TRADE_RECONCILER_DATABASE_URL", loopback=loopback, plaintext=plaintext
+        ),
         database_connections=env.integer(
             "TRADE_DATABASE_CONNECTIONS", low=2, high=CONNECTIONS_MAX, default=CONNECTIONS
         ),

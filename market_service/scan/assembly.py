@@ -10,6 +10,7 @@ from typing import Final
 
 from kernel import logs
 from kernel.db import Database, Reasons
+from kernel.db_watch import DatabaseWatch
 from kernel.ids import new_id
 from kernel.lifecycle import Loops
 from kernel.rpc.channel import open_channel
@@ -32,6 +33,8 @@ from protos.trade.v1.trade_pb2_grpc import BudgetServiceStub, TradeServiceStub
 
 CONNECTIONS_MAX: Final = 8
 DATABASE: Final = Reasons(reasons.DATABASE_UNAVAILABLE)
+SCHEMA: Final = "0002_scans"
+"""The newest revision of the market tree; an older database is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +50,15 @@ class ScanSettings:
 class Scans:
     """The ScanService and, with a database, a scheduler."""
 
-    def __init__(self, rpc: ScanRpc, scheduler: Scheduler | None) -> None:
+    def __init__(self, rpc: ScanRpc, scheduler: Scheduler | None, watch: DatabaseWatch) -> None:
         """Hold what `open_scans` makes."""
         self.rpc = rpc
+        self.watch = watch
         self._scheduler = scheduler
 
     def start(self, loops: Loops) -> None:
         """Begin to claim."""
+        loops.start("databases", self.watch.forever)
         if self._scheduler is not None:
             loops.start("scan_claims", self._scheduler.claim_forever)
             loops.start("scan_leases", self._scheduler.renew_forever)
@@ -66,14 +71,21 @@ class Scans:
 
 @asynccontextmanager
 async def open_scans(settings: ScanSettings | None, candles: Candles) -> AsyncIterator[Scans]:
-    """Open what the scans need; none of it has to answer yet."""
+    """Open what the scans need; none of it has to answer yet.
+
+    Raises:
+        UnsafeDatabaseError: the database must not be used for this.
+    """
     if settings is None:
-        yield Scans(ScanRpc(None), None)
+        yield Scans(ScanRpc(None), None, DatabaseWatch())
         return
     async with AsyncExitStack() as stack:
-        database = Database(settings.database_url.reveal(), connections_max=CONNECTIONS_MAX, reasons=DATABASE)
+        url = settings.database_url.reveal()
+        database = Database(url, connections_max=CONNECTIONS_MAX, reasons=DATABASE, revision_min=SCHEMA)
         await database.open()
         stack.push_async_callback(database.close)
+        watch = DatabaseWatch(database)
+        await watch.meet()
         channel = await stack.enter_async_context(open_channel(settings.trade_address))
         analysts = _analysts(settings, stack)
         boot = Boot(new_id(), f"{socket.gethostname()}/{os.getpid()}")
@@ -85,7 +97,7 @@ async def open_scans(settings: ScanSettings | None, candles: Candles) -> AsyncIt
 
         logs.log("scans", boot=str(boot.id), owner=boot.name, analysts=sorted(analysts))
         rpc = ScanRpc(ScanJobs(JobRows(database), tuple(analysts)))
-        yield Scans(rpc, Scheduler(holds, begin, settings.lease))
+        yield Scans(rpc, Scheduler(holds, begin, settings.lease), watch)
 
 
 def _analysts(settings: ScanSettings, stack: AsyncExitStack) -> Mapping[AnalystKind, Analyst]:

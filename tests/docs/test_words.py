@@ -88,7 +88,7 @@ def variable_read(call: ast.Call, constants: Mapping[str, object]) -> str:
     found = first.value if isinstance(first, ast.Constant) else constants.get(getattr(first, "id", ""), "")
     if kind in {"forbid", "problem"} or not isinstance(found, str):
         return ""
-    return f"{found}_FILE" if found and kind == "secret" else found
+    return f"{found}_FILE" if found and kind in {"secret", "database_url"} else found
 
 
 def test_every_other_variable_named_is_read_somewhere() -> None:

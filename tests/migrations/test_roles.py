@@ -28,6 +28,7 @@ INSERTABLE = {
     *("gpt_usage_log", "policies", "policy_sets", "alarms", "trading_state"),
 }
 RECONCILER_READS = {
+    "alembic_version": {"version_num"},
     "trade_executions": {
         *("user_id", "execution_id", "proposal_id", "market", "side", "order_type", "amount", "price"),
         *("quote_amount", "time_in_force", "post_only", "status", "claimed_at", "signed_timestamp_ms"),

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlalchemy.dialects.postgresql import dialect
 from sqlalchemy.engine import make_url
 from sqlalchemy.schema import MetaData
 
-from migrations.apply import Tree, downgrade, upgrade
+import market_service.scan.assembly
+import trade_service.app
+from migrations.apply import Tree, configuration, downgrade, upgrade
 from tests.fixtures.database import Cluster, Database
 from trade_service.store.tables import METADATA
 
@@ -67,6 +70,11 @@ def test_going_up_twice_changes_nothing(migrated: Database) -> None:
     fresh = catalogue(migrated.owner)
     upgrade(migrated.owner, migrated.tree)
     assert catalogue(migrated.owner) == fresh
+
+
+def test_each_service_demands_the_newest_revision_of_its_tree() -> None:
+    heads = {tree: ScriptDirectory.from_config(configuration(tree)).get_current_head() for tree in TREES}
+    assert heads == {"trade": trade_service.app.SCHEMA, "market": market_service.scan.assembly.SCHEMA}
 
 
 def test_each_deployment_has_an_id_of_its_own(cluster: Cluster) -> None:

@@ -107,7 +107,7 @@ MUTANTS: Final = (
     Mutant(
         "commit-answer",
         "the look at COMMIT's own answer, which may be ROLLBACK or carry a warning",
-        (Edit("kernel/db.py", 'if tag != "COMMIT" or "WARNING" in warnings:', 'if tag == "":'),),
+        (Edit("kernel/transaction.py", 'if tag != "COMMIT" or "WARNING" in warnings:', 'if tag == "":'),),
         "tests/kernel/test_db.py::test_a_commit_without_a_transaction_is_no_commit",
     ),
     Mutant(

@@ -6,6 +6,7 @@
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO trade_service, trade_reconciler, auditor;
+GRANT SELECT ON alembic_version TO trade_service, trade_reconciler; -- a service refuses a schema older than itself
 
 -- Which replicas may serve, and who this deployment is -------------------------------------------------------------
 

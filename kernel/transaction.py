@@ -15,6 +15,7 @@ import psycopg_pool
 from psycopg.pq import TransactionStatus
 
 from kernel.errors import Unavailable
+from kernel.pipeline import sent_together
 
 Row = dict[str, Any]
 
@@ -105,7 +106,7 @@ class Transaction:
 
         self._connection.add_notice_handler(note)
         try:
-            async with self._connection.pipeline():
+            async with sent_together(self._connection):
                 cursors = [await self._connection.execute(item.sql, item.parameters or None) for item in last]
                 await self._connection.execute(LIFT_TIMEOUTS)
                 cursor = await self._connection.execute("COMMIT")
@@ -157,7 +158,7 @@ def commit_unknown(reasons: Reasons, found: str) -> CommitUnknownError:
 
 
 async def _batch(connection: psycopg.AsyncConnection[Row], statements: Sequence[Statement]) -> list[list[Row]]:
-    async with connection.pipeline():
+    async with sent_together(connection):
         cursors = [await connection.execute(item.sql, item.parameters or None) for item in statements]
     return [await _rows(cursor) for cursor in cursors]
 

@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from bitvavo.frames import BookDelta
-from bitvavo.levels import Changes, Pair, shortest, units_of
+from bitvavo.levels import ASK, BID, NOTHING, Changes, Pair, rank_of, shortest
 from bitvavo.market import Book, Level
 
 MAX_KEPT_DELTAS: Final = 2_000
@@ -42,7 +44,7 @@ class Loss(StrEnum):
     THIN = "thin"  # nearly all levels that the last snapshot had are gone
 
 
-class BookView(NamedTuple):
+class BookView(msgspec.Struct, frozen=True, gc=False):
     """The best levels of each side, best first, at one nonce: a copy that later deltas do not change."""
 
     market: str
@@ -65,8 +67,8 @@ class LocalBook:
         self.timestamp_ns: int | None = None
         self.epoch = 0
         """Grows with every loss; a snapshot asked for before the last one must not be used."""
-        self._bids = _Side(1)
-        self._asks = _Side(-1)
+        self._bids = _Side(BID)
+        self._asks = _Side(ASK)
         self._kept: list[BookDelta] = []
 
     def apply(self, delta: BookDelta) -> bool:
@@ -78,7 +80,10 @@ class LocalBook:
             self.lose(Loss.GAP if delta.nonce > self.nonce else Loss.BACK)
             self._keep(delta)
             return False
-        return self._change(delta)
+        self._bids.change(delta.bids)
+        self._asks.change(delta.asks)
+        self.nonce, self.timestamp_ns = delta.nonce, delta.timestamp_ns
+        return self._sound()
 
     def lose(self, why: Loss) -> None:
         """Stop being right: what was known is dropped, and only a snapshot asked for from now on helps."""
@@ -136,25 +141,19 @@ class LocalBook:
         self._kept.clear()
         self.nonce, self.timestamp_ns, self.loss = snapshot.nonce, snapshot.timestamp_ns, None
 
-    def _change(self, delta: BookDelta) -> bool:
-        self._bids.change(delta.bids)
-        self._asks.change(delta.asks)
-        self.nonce, self.timestamp_ns = delta.nonce, delta.timestamp_ns
-        return self._sound()
-
     def _sound(self) -> bool:
-        bids, asks = self._bids.ranks, self._asks.ranks
-        if bids and asks and bids[-1] >= -asks[-1]:
+        bids, asks = self._bids, self._asks
+        if bids.ranks and asks.ranks and bids.ranks[-1] >= -asks.ranks[-1]:
             self.lose(Loss.CROSSED)
-        elif self._bids.thin() or self._asks.thin():
+        elif bids.known < bids.least or asks.known < asks.least:
             self.lose(Loss.THIN)
         return self.loss is None
 
 
 class _Side:
-    """One side. A level's rank is its units, negated for asks, so that the best is always last."""
+    """One side: its ranks in order, the best last, and the level of each."""
 
-    __slots__ = ("_pairs", "_sign", "_unknown", "_worst", "ranks")
+    __slots__ = ("_pairs", "_sign", "_worst", "known", "least", "ranks")
 
     def __init__(self, sign: int) -> None:
         self._sign = sign
@@ -162,57 +161,56 @@ class _Side:
         self._pairs: dict[int, Pair] = {}
         self._worst: int | None = None
         """Below this rank the last snapshot said nothing; None: it showed the whole side."""
-        self._unknown = 0
-        """How many levels are below it: the snapshot may have left out some between them."""
+        self.known = 0
+        """How many of the best levels are known: those below the worst may have others between them."""
+        self.least = 0
+        """With fewer known levels a new snapshot is wanted."""
 
     def clear(self) -> None:
         self.ranks.clear()
         self._pairs.clear()
-        self._worst, self._unknown = None, 0
+        self._worst, self.known, self.least = None, 0, 0
 
     def copy(self) -> "_Side":
         twin = _Side(self._sign)
         twin.ranks, twin._pairs = self.ranks.copy(), self._pairs.copy()
-        twin._worst, twin._unknown = self._worst, self._unknown
+        twin._worst, twin.known, twin.least = self._worst, self.known, self.least
         return twin
 
     def fill(self, levels: Iterable[Level]) -> None:
         self._pairs = {
-            units_of(level.price) * self._sign: (shortest(level.price), f"{level.size:f}")
+            rank_of(level.price, self._sign): (shortest(level.price), f"{level.size:f}")
             for level in levels
             if level.size
         }
         self.ranks = sorted(self._pairs)
-        self._worst, self._unknown = self.ranks[0] if len(self.ranks) >= SNAPSHOT_LEVELS else None, 0
+        self.known = len(self.ranks)
+        cut = self.known >= SNAPSHOT_LEVELS
+        self._worst, self.least = (self.ranks[0], MIN_KNOWN_LEVELS) if cut else (None, 0)
 
     def change(self, changes: Changes) -> None:
-        pairs, ranks, sign = self._pairs, self.ranks, self._sign
-        worst = self._worst
-        for (units, price), size in zip(*changes, strict=True):
-            rank = units * sign
-            if size != "0" and size.strip("0."):
+        pairs, ranks, worst = self._pairs, self.ranks, self._worst
+        for (rank, price), size in changes:
+            if size != NOTHING:
                 if rank not in pairs:
                     insort(ranks, rank)
-                    self._unknown += worst is not None and rank < worst
+                    self.known += worst is None or rank >= worst
                 pairs[rank] = price, size
             elif rank in pairs:
                 # The removal of a level that is not there is no error: snapshots do not show all of them.
                 del pairs[rank]
                 del ranks[bisect_left(ranks, rank)]
-                self._unknown -= worst is not None and rank < worst
+                self.known -= worst is None or rank >= worst
 
     def best(self, depth: int) -> tuple[Pair, ...]:
-        ranks = self.ranks[-1 : -1 - min(depth, len(self.ranks) - self._unknown) : -1]
-        return tuple([self._pairs[rank] for rank in ranks])
-
-    def thin(self) -> bool:
-        return self._worst is not None and len(self.ranks) - self._unknown < MIN_KNOWN_LEVELS
+        pairs = self._pairs
+        return tuple([pairs[rank] for rank in self.ranks[: -1 - min(self.known, depth) : -1]])
 
     def shows(self, levels: tuple[Level, ...]) -> bool:
         # Compared as deep as both go. Who shows a side to its end must not show less, or more, than the other knows.
-        known = len(self.ranks) - self._unknown
+        known = self.known
         both = min(len(levels), known)
-        shown = [(units_of(level.price) * self._sign, level.size) for level in levels[:both]]
+        shown = [(rank_of(level.price, self._sign), level.size) for level in levels[:both]]
         if shown != [(rank, Decimal(self._pairs[rank][1])) for rank in islice(reversed(self.ranks), both)]:
             return False
         to_its_end = len(levels) < SNAPSHOT_LEVELS

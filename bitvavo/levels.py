@@ -1,64 +1,82 @@
 """Price levels as a book event writes them, read strictly and fast; `bitvavo.frames` and `bitvavo.book` call it.
 
-A price becomes a whole number of 10⁻¹² (its *units*), so that "75516.00" of an event and "75516" of a snapshot are
-the same key. The same prices come again and again, so what was read is remembered, within a bound.
+A price becomes a whole number of 10⁻¹², so that "75516.00" of an event and "75516" of a snapshot are the same key.
+Asks count negative: on either side the greatest number, the level's *rank*, is the best. The same prices come again
+and again, so what was read is remembered, within a bound.
 """
 
 import re
 from decimal import Decimal
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from bitvavo.strict_json import MalformedError
 
 UNIT_DIGITS: Final = 12
 MAX_REMEMBERED: Final = 65_536
+BID: Final = 1
+ASK: Final = -1
 
 Pair = tuple[str, str]
-"""Price, without trailing zeros, and size: plain decimals as text, for that is how they come and how they go."""
+"""Price and size: plain decimals as text, for that is how they come and how they go."""
 
-Prices = list[tuple[int, str]]
-"""Units of each price, and its text without trailing zeros."""
+Price = tuple[int, str]
+"""A price's rank, and its text without trailing zeros."""
 
-Changes = tuple[Prices, list[str]]
-"""The levels of one side that changed: their prices, and what is offered there now, "0" where nothing is any more. Two
-lists and no pairs: a book takes thousands of them a second."""
+Changes = list[tuple[Price, str]]
+"""The levels of one side that changed, and what is offered there now: "0" where nothing is any more."""
+
+NOTHING: Final = "0"
 
 # Possessive: what was taken is never given back, so a refusal takes no longer than an acceptance.
 _PLAIN: Final = re.compile(r"(?:0|[1-9][0-9]{0,29}+)(?:\.[0-9]{1,15}+)?", re.ASCII)
-_PLAIN_LIST: Final = re.compile(rf"(?:{_PLAIN.pattern},)*+{_PLAIN.pattern}", re.ASCII)
-_LISTS: Final = frozenset({list})
+# The same, but that nothing is written "0" and in no other way, so that no size needs to be looked at by itself.
+_SIZE: Final = r"(?:0(?:\.(?=0*+[1-9])[0-9]{1,15}+)?|[1-9][0-9]{0,29}+(?:\.[0-9]{1,15}+)?)"
+_SIZES: Final = re.compile(rf"(?:{_SIZE},)*+{_SIZE}", re.ASCII)
 
-_prices: Final[dict[str, tuple[int, str]]] = {}
+
+class _Prices(dict[str, Price]):
+    """The prices of one side by the text they came in; what is not there is read."""
+
+    __slots__ = ("_sign",)
+
+    def __init__(self, sign: int) -> None:
+        super().__init__()
+        self._sign = sign
+
+    def __missing__(self, text: str) -> Price:
+        if not _PLAIN.fullmatch(text):
+            _refuse("price")
+        price = Decimal(text)
+        rank = rank_of(price, self._sign)
+        if not rank:
+            _refuse("price")
+        if len(self) >= MAX_REMEMBERED:
+            self.clear()
+        self[text] = found = rank, shortest(price)
+        return found
 
 
-def read_changes(name: str, pairs: object) -> Changes:
-    """Read the levels of one side, `[["75516.00", "0.1"], …]`; `name` is the field's, for the refusal.
+_bids: Final = _Prices(BID)
+_asks: Final = _Prices(ASK)
+
+
+def read_changes(bids: list[Pair], asks: list[Pair]) -> tuple[Changes, Changes]:
+    """Read the levels of both sides as they are written: `[("75516.00", "0.1"), …]`.
 
     Raises:
-        MalformedError: not a list of pairs of plain decimals, a price that is zero or finer than 10⁻¹².
+        MalformedError: not plain decimals, a price that is zero or finer than 10⁻¹².
     """
-    if type(pairs) is not list:
-        _refuse(name)
-    if not pairs:
-        return [], []
-    try:
-        return _changes(name, pairs)
-    except (TypeError, ValueError):
-        _refuse(name)
-
-
-def _changes(name: str, pairs: list[Any]) -> Changes:
     # All sizes are judged by one look at all of them: one by one, that alone would take a third of a frame's time.
-    sizes = [size for _, size in pairs]
+    sizes = [size for _, size in bids]
+    sizes += [size for _, size in asks]
     joined = ",".join(sizes)
-    if set(map(type, pairs)) != _LISTS or joined.count(",") >= len(pairs) or not _PLAIN_LIST.fullmatch(joined):
-        _refuse(name)
-    known = _prices.get
-    return [known(text) or _read_price(name, text) for text, _ in pairs], sizes
+    if sizes and (not _SIZES.fullmatch(joined) or joined.count(",") >= len(sizes)):
+        bids, asks = _one_by_one(bids), _one_by_one(asks)
+    return [(_bids[price], size) for price, size in bids], [(_asks[price], size) for price, size in asks]
 
 
-def units_of(price: Decimal) -> int:
-    """Return a price as a whole number of 10⁻¹².
+def rank_of(price: Decimal, sign: int) -> int:
+    """Return a price as a whole number of 10⁻¹², times its side's sign.
 
     Raises:
         MalformedError: it is finer than that.
@@ -66,7 +84,7 @@ def units_of(price: Decimal) -> int:
     units = price.scaleb(UNIT_DIGITS)
     if units != units.to_integral_value():
         _refuse("price")
-    return int(units)
+    return int(units) * sign
 
 
 def shortest(value: Decimal) -> str:
@@ -75,18 +93,12 @@ def shortest(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _read_price(name: str, text: str) -> tuple[int, str]:
-    if not _PLAIN.fullmatch(text):
-        _refuse(name)
-    units = units_of(Decimal(text))
-    if units <= 0:
-        _refuse(name)
-    if len(_prices) >= MAX_REMEMBERED:
-        _prices.clear()
-    _prices[text] = read = units, shortest(Decimal(text))
-    return read
+def _one_by_one(rows: list[Pair]) -> list[Pair]:
+    if not all(_PLAIN.fullmatch(size) for _, size in rows):
+        _refuse("size")
+    return [(price, size if size.strip("0.") else NOTHING) for price, size in rows]
 
 
 def _refuse(name: str) -> NoReturn:
-    message = f"{name}: not a list of price and size"
+    message = f"{name}: not a plain decimal, or too fine"
     raise MalformedError(message)

@@ -48,6 +48,17 @@ def test_a_snapshot_older_than_the_first_kept_delta_is_not_used() -> None:
     assert book.seed(snapshot(11), book.epoch)
 
 
+def test_a_hole_between_snapshot_and_deltas_changes_nothing_and_the_next_snapshot_closes_it() -> None:
+    book = LocalBook(MARKET)
+    book.apply(delta(12, bids=[["99", "7"]]))
+    book.apply(delta(13, bids=[["98", "8"]]))
+    asked = book.epoch
+    assert not book.seed(snapshot(10), asked)
+    assert (book.loss, book.epoch, book.nonce) == (Loss.NEW, asked, -1)
+    assert book.seed(snapshot(11), asked)
+    assert (book.nonce, book.view(2).bids) == (13, (("99", "7"), ("98", "8")))
+
+
 @pytest.mark.parametrize(
     ("nonce", "why"), [(12, Loss.GAP), (1_000, Loss.GAP), (10, Loss.BACK), (9, Loss.BACK), (1, Loss.BACK)]
 )

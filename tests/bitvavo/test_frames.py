@@ -3,6 +3,7 @@
 from decimal import Decimal
 from time import perf_counter
 
+import orjson
 import pytest
 
 from bitvavo.frames import (
@@ -24,20 +25,37 @@ XRP = (
     b'"asks":[["1.398990","10223.000000"]],"timestamp":1790126693585816821}'
 )
 TICKER = b'{"event":"ticker","market":"BTC-EUR","bestBid":"75743","bestBidSize":"0.14051168"}'
+BOOK = b'{"event":"book","market":"A-EUR","nonce":%s,"bids":%s,"asks":[]}'
 ACK = (
     b'{"event":"subscribed","requestId":3,"subscriptions":{"book":["BTC-EUR"],"ticker":["BTC-EUR"],'
     b'"candles":{"1h":["BTC-EUR"]},"account":["*"]}}'
 )
 
 
-def test_a_book_event_is_units_prices_and_sizes() -> None:
-    assert read_frame(XRP) == BookDelta(
-        "XRP-EUR",
-        333271094,
-        ([(1395930000000, "1.39593"), (1396070000000, "1.39607")], ["0", "5011.229271"]),
-        ([(1398990000000, "1.39899")], ["10223.000000"]),
-        1790126693585816821,
-    )
+XRP_DELTA = BookDelta(
+    "XRP-EUR",
+    333271094,
+    [((1395930000000, "1.39593"), "0"), ((1396070000000, "1.39607"), "5011.229271")],
+    [((-1398990000000, "1.39899"), "10223.000000")],
+    1790126693585816821,
+)
+
+
+def test_a_book_event_is_ranks_prices_and_sizes() -> None:
+    assert read_frame(XRP) == XRP_DELTA
+
+
+def test_a_book_event_is_the_same_in_any_order_of_its_fields_and_with_any_blanks() -> None:
+    fields = orjson.loads(XRP)
+    backwards = dict(reversed(fields.items()))
+    assert read_frame(orjson.dumps(backwards)) == read_frame(orjson.dumps(fields, option=2)) == XRP_DELTA
+
+
+@pytest.mark.parametrize("size", [b"0", b"0.0", b"0.00000000"])
+def test_nothing_is_nothing_in_every_spelling(size: bytes) -> None:
+    read = read_frame(BOOK % (b"1", b'[["1","0.5"],["2","%s"]]' % size))
+    assert isinstance(read, BookDelta)
+    assert [size for _, size in read.bids] == ["0.5", "0"]
 
 
 def test_a_ticker_event_has_only_what_changed() -> None:
@@ -77,9 +95,6 @@ def test_each_kind_of_frame_is_told_apart(raw: bytes, kind: type) -> None:
     assert isinstance(read_frame(raw), kind)
 
 
-BOOK = b'{"event":"book","market":"A-EUR","nonce":%s,"bids":%s,"asks":[]}'
-
-
 @pytest.mark.parametrize(
     "raw",
     [
@@ -92,6 +107,8 @@ BOOK = b'{"event":"book","market":"A-EUR","nonce":%s,"bids":%s,"asks":[]}'
                 b'[["1","1,"]]',
                 b'[["1",""]]',
                 b'[["1"," 1"]]',
+                b'[["1","1"],["2","0.000x"]]',
+                b'[["1","0.0000000000000001"]]',
                 b'[["1","1_0"]]',
                 b'[["1","01"]]',
                 b'[["1",".5"]]',
@@ -111,6 +128,10 @@ BOOK = b'{"event":"book","market":"A-EUR","nonce":%s,"bids":%s,"asks":[]}'
             )
         ),
         *(BOOK % (nonce, b"[]") for nonce in (b"-1", b"1.0", b'"1"', b"true", b"null", b"9223372036854775808")),
+        BOOK % (b"1", b"[" * 100_000 + b"]" * 100_000),
+        BOOK[:-1] % (b"1", b"[]") + b',"more":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        BOOK % (b"1", b'[["1","1"]]') + b"}",
+        BOOK % (b"1", b'[["1","\xff"]]'),
         b"not json",
         b"\xff",
         b"[]",

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 from itertools import islice
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -203,8 +204,9 @@ class _Side:
                 self.known -= worst is None or rank >= worst
 
     def best(self, depth: int) -> tuple[Pair, ...]:
-        pairs = self._pairs
-        return tuple([pairs[rank] for rank in self.ranks[: -1 - min(self.known, depth) : -1]])
+        ranks = self.ranks[: -1 - min(self.known, depth) : -1]
+        # Of two or more keys an itemgetter gives a tuple, in a third of the time that a loop takes.
+        return itemgetter(*ranks)(self._pairs) if len(ranks) > 1 else tuple([self._pairs[rank] for rank in ranks])
 
     def shows(self, levels: tuple[Level, ...]) -> bool:
         # Compared as deep as both go. Who shows a side to its end must not show less, or more, than the other knows.

@@ -39,8 +39,8 @@ from protos.market.v1.market_pb2_grpc import add_MarketServiceServicer_to_server
 
 READY_NAME: Final = "market.ready"
 LIMITS: Final = Limits(concurrent_rpcs=2048, concurrent_streams=1024, connection_age_seconds=3600.0)
-"""Streams live as long as their connection, so that is an hour here; it also is the longest that a reader who reads
-nothing can hold his stream."""
+"""Streams live as long as their connection, so that is an hour here. A reader who reads nothing keeps his seat and one
+message as long; what he watches is let go of after `Patience.read_seconds`."""
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:

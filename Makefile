@@ -17,6 +17,8 @@ help: ## Print this list
 
 # --- installing ---
 
+PROGRAMS := market trade attest sim migrate cli
+
 .PHONY: setup lock
 setup: $(SETUP) ## Make .venv with exactly what requirements.lock says
 $(SETUP): requirements.lock requirements-bootstrap.lock pyproject.toml
@@ -44,7 +46,10 @@ $(SETUP): requirements.lock requirements-bootstrap.lock pyproject.toml
 lock: $(SETUP) ## Resolve the dependencies again and write the hashed lock files
 	$(BIN)/uv pip compile requirements-bootstrap.in --generate-hashes --universal -q -o requirements-bootstrap.lock
 	$(BIN)/uv pip compile pyproject.toml --extra embedded --extra cli --extra dev --generate-hashes --universal -q -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra bench -c requirements.lock --generate-hashes --universal -q -o requirements-bench.lock
+	$(BIN)/uv pip compile pyproject.toml --extra market --extra bench -c requirements.lock --generate-hashes --universal -q -o requirements-bench.lock
+	@for program in $(PROGRAMS); do \
+		$(BIN)/uv pip compile pyproject.toml --extra $$program -c requirements.lock --generate-hashes --universal -q -o locks/$$program.lock || exit 1; \
+	done
 
 # --- running ---
 

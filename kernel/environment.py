@@ -15,6 +15,7 @@ repeats the value of a secret.
 import ipaddress
 import os
 import re
+import ssl
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
@@ -95,6 +96,17 @@ class Environment:
         if found and not path.is_dir():
             self._wrong(name, found, "a directory that exists")
         return path
+
+    def authorities(self, name: str) -> Path | None:
+        """Read the path of a file of PEM certificates to trust; it may be absent."""
+        found = self.optional(name)
+        if found is None:
+            return None
+        try:
+            ssl.create_default_context(cafile=found)
+        except OSError:  # no file, not readable, or no certificate in it
+            self._wrong(name, found, "a file of PEM certificates that this process may read")
+        return Path(found)
 
     def secret(self, name: str, *, loopback: bool) -> Secret:
         """Read the file that `name`_FILE names, or on loopback only the variable `name` itself.

@@ -52,11 +52,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         UnsafeDatabaseError: the database of the scans must not be used.
         OSError: the ready file cannot be written.
     """
-    async with _open(settings.rest_url) as http:
+    async with _open(settings) as http:
         exchange = _exchange(settings, http)
         catalogue = Catalogue(exchange)
         candles = Candles(exchange, catalogue, exchange)
-        async with open_live(settings.live, exchange, catalogue, candles) as live:
+        async with open_live(settings.live, settings.ca_file, exchange, catalogue, candles) as live:
             await _serve(settings, stop, exchange, build(exchange, catalogue, candles, live.streams), live)
 
 
@@ -109,9 +109,9 @@ async def close(use_cases: UseCases) -> None:
     )
 
 
-def _open(rest_url: str) -> httpx.AsyncClient:
+def _open(settings: Settings) -> httpx.AsyncClient:
     try:
-        return open_client(rest_url, MARKET_ENDPOINTS)
+        return open_client(settings.rest_url, MARKET_ENDPOINTS, ca_file=settings.ca_file)
     except ValueError as error:
         raise SettingsError(f"settings refused:\n  BITVAVO_REST_URL: {error}") from None
 

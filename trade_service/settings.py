@@ -41,6 +41,7 @@ class Settings:
     metrics_listen: str
     market_address: str
     rest_url: str
+    ca_file: Path | None
     key: Secret
     secret: Secret
     database_url: Secret
@@ -73,6 +74,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         metrics_listen=metrics_listen,
         market_address=env.address("MARKET_ADDRESS", default=DEFAULT_MARKET),
         rest_url=env.text("BITVAVO_REST_URL", default=DEFAULT_REST_URL),
+        ca_file=env.authorities("BITVAVO_CA_FILE"),
         key=env.secret("BITVAVO_TRADE_KEY", loopback=loopback),
         secret=env.secret("BITVAVO_TRADE_SECRET", loopback=loopback),
         database_url=env.database_url("TRADE_DATABASE_URL", loopback=loopback, plaintext=plaintext),

@@ -68,8 +68,8 @@ migrate: $(SETUP) ## Bring the databases of INTERLOCK_TRADE_DSN and INTERLOCK_MA
 
 # --- checking ---
 
-.PHONY: check format format-check lint types imports test mutants
-check: format-check lint types imports proto-check buf-lint buf-breaking test ## All that CI runs
+.PHONY: check format format-check lint types imports test test-containers mutants
+check: format-check lint types imports proto-check buf-lint buf-breaking test-containers test ## All that CI runs
 
 format: $(SETUP) ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -88,6 +88,9 @@ imports: $(SETUP)
 
 test: $(SETUP) ## All tests: make test, or make test ARGS='tests/policy -x'
 	@$(RUN) pytest $(ARGS)
+
+test-containers: $(SETUP) ## The images and docker-compose.yml on a real Docker engine: DOCKER_HOST's, or one started here
+	@$(RUN) tools.docker_engine $(BIN)/python -m pytest tests/containers $(ARGS)
 
 mutants: $(SETUP) ## Remove each mechanism in turn and show which test notices
 	@$(RUN) tests.mutants $(ARGS)

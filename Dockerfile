@@ -66,6 +66,15 @@ RUN ["python", "-m", "compileall", "-q", "/app"]
 USER 10002:10002
 CMD ["python", "-m", "trade_service"]
 
+FROM ground AS attest
+COPY --from=attest_packages /opt/interlock /opt/interlock
+COPY kernel kernel
+COPY bitvavo bitvavo
+COPY attest attest
+RUN ["python", "-m", "compileall", "-q", "/app"]
+USER 10003:10003
+ENTRYPOINT ["python", "-m", "attest"]
+
 FROM ground AS simulator
 COPY --from=sim_packages /opt/interlock /opt/interlock
 COPY exchange_sim exchange_sim
@@ -75,7 +84,7 @@ CMD ["python", "-m", "exchange_sim", "--host", "0.0.0.0"]
 
 FROM ground AS migrate
 COPY --from=migrate_packages /opt/interlock /opt/interlock
-COPY kernel/__init__.py kernel/secret.py kernel/
+COPY kernel kernel
 COPY migrations migrations
 RUN ["python", "-m", "compileall", "-q", "/app"]
 USER 10005:10005

@@ -7,7 +7,7 @@ import pytest
 
 from tests.containers.docker import BUILD_SECONDS, docker
 
-TARGETS = ("market_service", "trade_service", "simulator", "migrate")
+TARGETS = ("market_service", "trade_service", "attest", "simulator", "migrate")
 HERE = Path(__file__).parent
 
 

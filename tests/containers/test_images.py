@@ -41,7 +41,8 @@ def has_code(folder):
 found = {{"files": [], "setuid": [], "writable": []}}
 for folder, folders, files in os.walk("/"):
     # What lies at the top of site-packages is asked by name below; what lies deeper is another package's own.
-    folders[:] = [] if folder.endswith("/site-packages") or folder in ("/proc", "/sys", "/dev", "/tmp", "/run") else folders
+    skipped = ("/proc", "/sys", "/dev", "/tmp", "/run")
+    folders[:] = [] if folder in skipped or folder.endswith("/site-packages") else folders
     found["files"] += [folder + "/" + each for each in folders if has_code(folder + "/" + each) and each in {OURS!r}]
     for each in files:
         mode = os.lstat(os.path.join(folder, each)).st_mode

@@ -63,7 +63,16 @@ class Secret:
 
 
 def read_secret_file(path: Path) -> Secret:
-    """Read one secret: a regular file, not a link, mode without group or other bits, ≤ 4 KiB.
+    """Read one secret: a line in a regular file, not a link, mode without group or other bits, ≤ 4 KiB.
+
+    Raises:
+        SecretFileError: what was found, what was expected, and what to do; never the content.
+    """
+    return Secret(_one_line(path, read_private_file(path, MAX_SECRET_BYTES)))
+
+
+def read_private_file(path: Path, bytes_max: int) -> bytes:
+    """Read a file that nobody else may read: regular, not a link, owned by this process's user or root.
 
     Raises:
         SecretFileError: what was found, what was expected, and what to do; never the content.
@@ -75,13 +84,13 @@ def read_secret_file(path: Path) -> Secret:
         raise SecretFileError(message) from None
     try:
         _require_private(path, os.fstat(descriptor))
-        raw = os.read(descriptor, MAX_SECRET_BYTES + 1)
+        raw = os.read(descriptor, bytes_max + 1)
     finally:
         os.close(descriptor)
-    if not raw.strip() or len(raw) > MAX_SECRET_BYTES:
-        message = f"secret file {path}: {len(raw)} bytes found; expected 1 to {MAX_SECRET_BYTES}"
+    if not raw.strip() or len(raw) > bytes_max:
+        message = f"secret file {path}: {len(raw)} bytes found; expected 1 to {bytes_max}"
         raise SecretFileError(message)
-    return Secret(_one_line(path, raw))
+    return raw
 
 
 def _one_line(path: Path, raw: bytes) -> str:

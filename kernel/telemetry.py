@@ -1,6 +1,7 @@
 """The process's metrics and the one place they are served; whoever counts declares his metric here."""
 
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from prometheus_client import (
@@ -10,8 +11,11 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    make_wsgi_app,
     start_http_server,
 )
+
+from kernel.https import serve_wsgi
 
 REGISTRY: Final = CollectorRegistry()
 """Our own: the library's default one would also publish what any import happens to register."""
@@ -42,11 +46,15 @@ def histogram(
     return Histogram(name, meaning, labels, buckets=buckets, registry=REGISTRY)
 
 
-def serve_metrics(host: str = "127.0.0.1", port: int = 0) -> int:
+def serve_metrics(host: str = "127.0.0.1", port: int = 0, context: Callable[[], ssl.SSLContext] | None = None) -> int:
     """Serve `/metrics` from a daemon thread and return the port; 0 lets the system choose.
+
+    `context` is asked at every connection for the TLS to serve it with; without it plaintext is served.
 
     Raises:
         OSError: the address is taken or not ours.
     """
-    server, _ = start_http_server(port, host, registry=REGISTRY)
-    return int(server.server_port)
+    if context is None:
+        server, _ = start_http_server(port, host, registry=REGISTRY)
+        return int(server.server_port)
+    return serve_wsgi(host, port, make_wsgi_app(REGISTRY), context)

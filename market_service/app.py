@@ -19,6 +19,7 @@ from kernel import logs
 from kernel.db_safety import UnsafeDatabaseError
 from kernel.environment import SettingsError
 from kernel.lifecycle import Loops
+from kernel.rpc.perimeter import Perimeter, certificates_of, keep_perimeter, metrics_context, open_perimeter
 from kernel.rpc.server import Limits, RpcServer
 from kernel.telemetry import serve_metrics
 from market_service.account import Account
@@ -29,7 +30,7 @@ from market_service.exchange import BitvavoExchange, Points
 from market_service.live.assembly import LiveParts, open_live
 from market_service.live.rpc import Live
 from market_service.pulse import Pulse
-from market_service.rpc import DOMAIN, RIGHTS, MarketRpc, UseCases
+from market_service.rpc import DOMAIN, RIGHTS, USERLESS, MarketRpc, UseCases
 from market_service.scan import rpc as scan_rpc
 from market_service.scan.assembly import open_scans
 from market_service.settings import Settings
@@ -37,42 +38,59 @@ from market_service.tickers import Tickers
 from market_service.trades import Trades
 from protos.market.v1.market_pb2_grpc import add_MarketServiceServicer_to_server, add_ScanServiceServicer_to_server
 
+NAME: Final = "market_service"
 READY_NAME: Final = "market.ready"
 LIMITS: Final = Limits(concurrent_rpcs=2048, concurrent_streams=1024, connection_age_seconds=3600.0)
-"""Streams live as long as their connection, so that is an hour here. A reader who reads nothing keeps his seat and one
-message as long; what he watches is let go of after `Patience.read_seconds`."""
+"""Streams live as long as their connection, so that is an hour here; it also is the longest that a reader who reads
+nothing can hold his stream."""
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set, then drain.
 
     Raises:
-        SettingsError: the exchange's URL is not one we may talk to, or the metrics' address cannot be listened on.
-        ServerRefusal: the address for gRPC cannot.
+        SettingsError: the exchange's URL is not one we may talk to, the metrics' address cannot be listened on, or the
+            files of the perimeter cannot be used.
+        ServerRefusal: the address for gRPC cannot be listened on.
         UnsafeDatabaseError: the database of the scans must not be used.
         OSError: the ready file cannot be written.
     """
-    async with _open(settings) as http:
+    perimeter = open_perimeter(settings.tls, NAME)
+    async with _open(settings.rest_url) as http:
         exchange = _exchange(settings, http)
         catalogue = Catalogue(exchange)
         candles = Candles(exchange, catalogue, exchange)
-        async with open_live(settings.live, settings.ca_file, exchange, catalogue, candles) as live:
-            await _serve(settings, stop, exchange, build(exchange, catalogue, candles, live.streams), live)
+        async with open_live(settings.live, exchange, catalogue, candles) as live:
+            use_cases = build(exchange, catalogue, candles, live.streams)
+            await _serve(settings, perimeter, stop, exchange, use_cases, live)
 
 
 async def _serve(
-    settings: Settings, stop: asyncio.Event, exchange: BitvavoExchange, use_cases: UseCases, live: LiveParts
+    settings: Settings,
+    perimeter: Perimeter | None,
+    stop: asyncio.Event,
+    exchange: BitvavoExchange,
+    use_cases: UseCases,
+    live: LiveParts,
 ) -> None:
-    server = RpcServer(domain=DOMAIN, rights={**RIGHTS, **scan_rpc.RIGHTS}, limits=LIMITS)
+    server = RpcServer(
+        domain=DOMAIN,
+        rights={**RIGHTS, **scan_rpc.RIGHTS},
+        userless=USERLESS | scan_rpc.USERLESS,
+        limits=LIMITS,
+        perimeter=perimeter,
+    )
     server.add(add_MarketServiceServicer_to_server, MarketRpc(use_cases, live.streams))
     server.health.set(READY_NAME, serving=False)
     pulse = Pulse(exchange, lambda ready: server.health.set(READY_NAME, ready))
-    async with open_scans(settings.scans, use_cases.candles) as scans, Loops() as loops:
+    certificates = certificates_of(perimeter)
+    async with open_scans(settings.scans, use_cases.candles, certificates) as scans, Loops() as loops:
         server.add(add_ScanServiceServicer_to_server, scans.rpc)
         loops.start("pulse", pulse.run)
         loops.start("markets", use_cases.catalogue.keep_fresh)
         live.start(loops)
-        await _announce(settings, server)
+        keep_perimeter(perimeter, loops)
+        await _announce(settings, server, perimeter)
         scans.start(loops)
         try:
             await scans.watch.until(stop)
@@ -109,9 +127,9 @@ async def close(use_cases: UseCases) -> None:
     )
 
 
-def _open(settings: Settings) -> httpx.AsyncClient:
+def _open(rest_url: str) -> httpx.AsyncClient:
     try:
-        return open_client(settings.rest_url, MARKET_ENDPOINTS, ca_file=settings.ca_file)
+        return open_client(rest_url, MARKET_ENDPOINTS)
     except ValueError as error:
         raise SettingsError(f"settings refused:\n  BITVAVO_REST_URL: {error}") from None
 
@@ -131,18 +149,18 @@ def _exchange(settings: Settings, http: httpx.AsyncClient) -> BitvavoExchange:
     return exchange
 
 
-async def _announce(settings: Settings, server: RpcServer) -> None:
-    metrics = _serve_metrics(settings.metrics_listen)
+async def _announce(settings: Settings, server: RpcServer, perimeter: Perimeter | None) -> None:
+    metrics = _serve_metrics(settings.metrics_listen, perimeter)
     grpc = await server.start(settings.listen)
     logs.log("ready", grpc=grpc, metrics=metrics, readonly_key=settings.readonly_key is not None)
     if settings.ready_file is not None:
         await asyncio.to_thread(_write_whole, settings.ready_file, orjson.dumps({"grpc": grpc, "metrics": metrics}))
 
 
-def _serve_metrics(address: str) -> int:
+def _serve_metrics(address: str, perimeter: Perimeter | None) -> int:
     host, _, port = address.rpartition(":")
     try:
-        return serve_metrics(host.strip("[]"), int(port))
+        return serve_metrics(host.strip("[]"), int(port), metrics_context(perimeter))
     except OSError as error:
         reason = f"cannot listen on {address} ({error.strerror}); expected a free port of an address of this machine"
         raise SettingsError(f"settings refused:\n  MARKET_METRICS_LISTEN: {reason}") from None

@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from bitvavo.wire import Book, MarketRules
 from kernel.paging import last_before, token_after
+from kernel.rpc.rights import READ
 from market_service import answers
 from market_service.account import Account
 from market_service.books import DEFAULT_DEPTH, Books
@@ -29,9 +30,11 @@ from protos.market.v1 import market_pb2 as pb
 DOMAIN: Final = "market.interlock"
 SERVICE: Final = "market.v1.MarketService"
 RIGHTS: Final = MappingProxyType(
-    {f"/{SERVICE}/{method.name}": "read" for method in pb.DESCRIPTOR.services_by_name["MarketService"].methods}
+    {f"/{SERVICE}/{method.name}": READ for method in pb.DESCRIPTOR.services_by_name["MarketService"].methods}
 )
 """Every method reads; one that does not belongs to another service."""
+USERLESS: Final = frozenset(RIGHTS)
+"""Markets belong to nobody, balances and fees to the deployment's one account."""
 
 DEFAULT_PAGE_SIZE: Final = 100
 MAX_WRITTEN_BOOKS: Final = 1024

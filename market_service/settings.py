@@ -9,6 +9,7 @@ from typing import Final
 
 from kernel.decimals import parse_decimal
 from kernel.environment import Environment, is_loopback
+from kernel.rpc.tls import TlsFiles, read_tls_files, require_loopback_peer
 from kernel.secret import Secret
 from market_service.live.settings import LiveSettings, read_live_settings
 from market_service.scan.assembly import ScanSettings
@@ -61,11 +62,11 @@ class Settings:
     listen: str
     metrics_listen: str
     rest_url: str
-    ca_file: Path | None
     live: LiveSettings
     readonly_key: ReadonlyKey | None
     scans: ScanSettings | None
     ready_file: Path | None
+    tls: TlsFiles | None
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
@@ -80,17 +81,18 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     listen = env.address("MARKET_LISTEN", default=DEFAULT_LISTEN)
     metrics_listen = env.address("MARKET_METRICS_LISTEN", default=DEFAULT_METRICS_LISTEN)
     loopback = is_loopback(listen) and is_loopback(metrics_listen)
+    tls = read_tls_files(env, "MARKET", listen, metrics_listen)
     ready_file = env.optional("MARKET_READY_FILE")
     rest_url = env.text("BITVAVO_REST_URL", default=DEFAULT_REST_URL)
     settings = Settings(
         listen=listen,
         metrics_listen=metrics_listen,
         rest_url=rest_url,
-        ca_file=env.authorities("BITVAVO_CA_FILE"),
         live=read_live_settings(env, rest_url),
         readonly_key=_readonly_key(env, loopback=loopback),
-        scans=_scans(env, loopback=loopback),
+        scans=_scans(env, tls, loopback=loopback),
         ready_file=Path(ready_file) if ready_file else None,
+        tls=tls,
     )
     env.finish()
     return settings
@@ -103,15 +105,17 @@ def _readonly_key(env: Environment, *, loopback: bool) -> ReadonlyKey | None:
     return ReadonlyKey(env.secret(KEY, loopback=loopback), env.secret(SECRET, loopback=loopback))
 
 
-def _scans(env: Environment, *, loopback: bool) -> ScanSettings | None:
+def _scans(env: Environment, tls: TlsFiles | None, *, loopback: bool) -> ScanSettings | None:
     if not any(env.optional(DATABASE + end) for end in ("", "_FILE")):
         return None
+    trade_address = env.address("TRADE_ADDRESS", default=DEFAULT_TRADE)
+    require_loopback_peer(env, "TRADE_ADDRESS", trade_address, tls)
     lease = env.duration("SCAN_LEASE", low=LEASE_SECONDS_MIN, high=LEASE_SECONDS_MAX, default="15s")
     return ScanSettings(
         database_url=env.database_url(
             DATABASE, loopback=loopback, plaintext=env.private_network("MARKET_DATABASE_PLAINTEXT")
         ),
-        trade_address=env.address("TRADE_ADDRESS", default=DEFAULT_TRADE),
+        trade_address=trade_address,
         lease=timedelta(seconds=lease),
         model=_model(env, loopback=loopback),
     )

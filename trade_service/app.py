@@ -27,6 +27,7 @@ from kernel.errors import NotNow, StateViolation
 from kernel.inflight import InFlight
 from kernel.lifecycle import Loops
 from kernel.rpc.channel import open_channel
+from kernel.rpc.perimeter import Perimeter, certificates_of, keep_perimeter, metrics_context, open_perimeter
 from kernel.rpc.server import Limits, RpcServer
 from kernel.rpc.validation import add_check
 from kernel.secret import Secret
@@ -49,7 +50,7 @@ from trade_service.reload import Reload
 from trade_service.rpc.admin import AdminRpc
 from trade_service.rpc.budget import BudgetRpc
 from trade_service.rpc.requests import check_terms
-from trade_service.rpc.rights import DOMAIN, RIGHTS
+from trade_service.rpc.rights import DOMAIN, RIGHTS, USERLESS
 from trade_service.rpc.trade import TradeRpc
 from trade_service.settings import Settings
 from trade_service.start import prepare, pulse
@@ -64,6 +65,7 @@ from trade_service.store.sweep import SweepRows
 from trade_service.submit import Submit
 from trade_service.trading_state import TradingStates
 
+NAME: Final = "trade_service"
 READY_NAME: Final = "trade.ready"
 LIMITS: Final = Limits(concurrent_rpcs=256, concurrent_streams=256)
 RECONCILER_CONNECTIONS_MAX: Final = 2
@@ -91,20 +93,22 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set, then drain: no new call, every send under way is settled.
 
     Raises:
-        SettingsError: the exchange's URL is not one we may talk to.
+        SettingsError: the exchange's URL is not one we may talk to, or the files of the perimeter cannot be used.
         ServerRefusal, OSError: an address cannot be listened on.
         UnsafeDatabaseError: the database must not be used for this.
     """
     async with AsyncExitStack() as stack:
-        outside = await _open(settings, stack)
+        perimeter = open_perimeter(settings.tls, NAME)
+        outside = await _open(settings, perimeter, stack)
         watch = DatabaseWatch(outside.database, outside.admin, outside.reconciler)
         await watch.meet()
         in_flight = InFlight()
-        server = RpcServer(domain=DOMAIN, rights=RIGHTS, limits=LIMITS)
+        server = RpcServer(domain=DOMAIN, rights=RIGHTS, userless=USERLESS, limits=LIMITS, perimeter=perimeter)
         loops = await stack.enter_async_context(Loops())
         _join(settings, outside, server, loops, in_flight)
         loops.start("databases", watch.forever)
-        await _announce(settings, server)
+        keep_perimeter(perimeter, loops)
+        await _announce(settings, server, perimeter)
         try:
             await watch.until(stop)
         except UnsafeDatabaseError:
@@ -115,15 +119,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         logs.log("drained", left=left)
 
 
-async def _open(settings: Settings, stack: AsyncExitStack) -> Outside:
+async def _open(settings: Settings, perimeter: Perimeter | None, stack: AsyncExitStack) -> Outside:
     """Open everything outside; none of it has to answer yet."""
     try:
-        http = await stack.enter_async_context(
-            open_client(settings.rest_url, TRADE_ENDPOINTS, ca_file=settings.ca_file)
-        )
+        http = await stack.enter_async_context(open_client(settings.rest_url, TRADE_ENDPOINTS))
     except ValueError as error:
         raise SettingsError(f"settings refused:\n  BITVAVO_REST_URL: {error}") from None
-    channel = await stack.enter_async_context(open_channel(settings.market_address))
+    channel = await stack.enter_async_context(open_channel(settings.market_address, certificates_of(perimeter)))
     database = await _pool(settings.database_url, settings.database_connections, stack)
     admin = await _pool(settings.database_url, ADMIN_CONNECTIONS_MAX, stack)
     reconciler = await _pool(settings.reconciler_database_url, RECONCILER_CONNECTIONS_MAX, stack)
@@ -203,9 +205,9 @@ def _read_directory(path: Path) -> Sequence[Policy]:
         raise NotNow(reasons.POLICY_INVALID, message, violations) from None
 
 
-async def _announce(settings: Settings, server: RpcServer) -> None:
+async def _announce(settings: Settings, server: RpcServer, perimeter: Perimeter | None) -> None:
     host, _, port = settings.metrics_listen.rpartition(":")
-    metrics = serve_metrics(host.strip("[]"), int(port))
+    metrics = serve_metrics(host.strip("[]"), int(port), metrics_context(perimeter))
     grpc = await server.start(settings.listen)
     logs.log("ready", grpc=grpc, metrics=metrics, operator_id=settings.operator_id, key=settings.key.fingerprint())
     if settings.ready_file is not None:

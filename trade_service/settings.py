@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from kernel.environment import Environment, is_loopback
+from kernel.rpc.tls import TlsFiles, read_tls_files, require_loopback_peer
 from kernel.secret import Secret
 
 DEFAULT_LISTEN: Final = "127.0.0.1:50052"
@@ -41,7 +42,6 @@ class Settings:
     metrics_listen: str
     market_address: str
     rest_url: str
-    ca_file: Path | None
     key: Secret
     secret: Secret
     database_url: Secret
@@ -52,6 +52,7 @@ class Settings:
     replicas: int
     policy_dir: Path
     ready_file: Path | None
+    tls: TlsFiles | None
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
@@ -66,15 +67,17 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     listen = env.address("TRADE_LISTEN", default=DEFAULT_LISTEN)
     metrics_listen = env.address("TRADE_METRICS_LISTEN", default=DEFAULT_METRICS_LISTEN)
     loopback = is_loopback(listen) and is_loopback(metrics_listen)
+    tls = read_tls_files(env, "TRADE", listen, metrics_listen)
+    market_address = env.address("MARKET_ADDRESS", default=DEFAULT_MARKET)
+    require_loopback_peer(env, "MARKET_ADDRESS", market_address, tls)
     ready_file = env.optional("TRADE_READY_FILE")
     plaintext = env.private_network("TRADE_DATABASE_PLAINTEXT")
     window = env.duration("TRADE_SEND_WINDOW", low=WINDOW_SECONDS_MIN, high=WINDOW_SECONDS_MAX, default="5s")
     settings = Settings(
         listen=listen,
         metrics_listen=metrics_listen,
-        market_address=env.address("MARKET_ADDRESS", default=DEFAULT_MARKET),
+        market_address=market_address,
         rest_url=env.text("BITVAVO_REST_URL", default=DEFAULT_REST_URL),
-        ca_file=env.authorities("BITVAVO_CA_FILE"),
         key=env.secret("BITVAVO_TRADE_KEY", loopback=loopback),
         secret=env.secret("BITVAVO_TRADE_SECRET", loopback=loopback),
         database_url=env.database_url("TRADE_DATABASE_URL", loopback=loopback, plaintext=plaintext),
@@ -89,6 +92,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         replicas=env.integer("REPLICAS", low=1, high=REPLICAS_MAX, default=1),
         policy_dir=env.directory("POLICY_DIR"),
         ready_file=Path(ready_file) if ready_file else None,
+        tls=tls,
     )
     env.finish()
     return settings

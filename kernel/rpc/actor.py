@@ -1,9 +1,10 @@
-"""Who is calling and what he may do; identity is derived here and nowhere else.
+"""Who is calling, what he may do and for whom; the current call's actor is kept here.
 
 On plaintext, which the server serves on loopback only, the caller is whoever has a shell on this machine: the
-actor `local` with every right, recorded as unauthenticated.
+actor `local` with every right, recorded as unauthenticated. Over TLS `kernel.rpc.access` says who he is.
 """
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 from kernel.errors import Forbidden
 from kernel.rpc import reasons
 from kernel.rpc.call import Context
+from kernel.rpc.rights import EVERYONE, SERVED_FOR_EVERYONE
 
 EVERY_RIGHT: Final = "*"
 OPEN: Final = ""
@@ -19,25 +21,38 @@ OPEN: Final = ""
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A caller: his name as it is recorded, whether it was proved, and his rights."""
+    """A caller: his name as it is recorded, whether it was proved, his rights, and the users he may speak for.
+
+    `certificate`: SHA-256 of the certificate he came with, in hex; empty on plaintext.
+    """
 
     name: str
     authenticated: bool
     rights: frozenset[str]
+    users: frozenset[str] = frozenset()
+    certificate: str = ""
 
     def may(self, right: str) -> bool:
         """Say whether the actor has the right; everyone has `OPEN`."""
         return right == OPEN or right in self.rights or EVERY_RIGHT in self.rights
 
+    def serves(self, user: str, right: str) -> bool:
+        """Say whether he may use the right for that user; an empty name stands for all users at once."""
+        if user and user in self.users:
+            return True
+        return EVERYONE in self.users and (right in SERVED_FOR_EVERYONE or EVERY_RIGHT in self.rights)
 
-LOCAL: Final = Actor("local", authenticated=False, rights=frozenset({EVERY_RIGHT}))
+
+LOCAL: Final = Actor("local", authenticated=False, rights=frozenset({EVERY_RIGHT}), users=frozenset({EVERYONE}))
 NOBODY: Final = Actor("nobody", authenticated=False, rights=frozenset())
+
+Identify = Callable[[Context], Actor]
 
 _current: Final[ContextVar[Actor]] = ContextVar("actor", default=NOBODY)
 
 
-def identify(context: Context) -> Actor:
-    """Derive the actor from the connection, never from a header or a field of the request."""
+def identify_local(context: Context) -> Actor:
+    """Derive the actor from a plaintext connection, never from a header or a field of the request."""
     kinds = context.auth_context().get("transport_security_type", ())
     return LOCAL if list(kinds) == [b"insecure"] else NOBODY
 
@@ -61,3 +76,16 @@ def require(right: str) -> None:
     actor = current_actor()
     if not actor.may(right):
         raise Forbidden(reasons.RIGHT_MISSING, f"{actor.name} lacks the right {right}", metadata={"right": right})
+
+
+def require_user(user: str, right: str) -> None:
+    """Pass when the current actor may use `right` for `user`; the interceptor asks this for users a request names.
+
+    Raises:
+        Forbidden: he may not; user and right are in the metadata.
+    """
+    actor = current_actor()
+    if not actor.serves(user, right):
+        whom = f"the user {user}" if user else "all users at once"
+        message = f"{actor.name} may not use the right {right} for {whom}"
+        raise Forbidden(reasons.USER_NOT_ALLOWED, message, metadata={"user": user, "right": right})

@@ -11,8 +11,8 @@ Usage, from a service's `app`:
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -24,8 +24,11 @@ from grpc_reflection.v1alpha._async import ReflectionServicer  # type: ignore[im
 from kernel import logs
 from kernel.environment import is_loopback
 from kernel.rpc import health
-from kernel.rpc.actor import OPEN
-from kernel.rpc.interceptor import Handler, Interceptor, Patience
+from kernel.rpc.actor import OPEN, identify_local
+from kernel.rpc.interceptor import DEFAULT_DEADLINE_SECONDS, Handler, Interceptor, users_named
+from kernel.rpc.perimeter import Perimeter
+from kernel.rpc.tls import TlsRefusal
+from kernel.rpc.users import UnreadableUser
 
 Servicer = TypeVar("Servicer")
 Handlers = Mapping[str, Handler]
@@ -49,26 +52,21 @@ class Limits:
 
     A call over `concurrent_rpcs` is answered RESOURCE_EXHAUSTED at once, reason OVERLOADED, with a retry hint; health
     and reflection are answered beyond it. `concurrent_streams` (per connection) is not lower: a stream over it is
-    refused with UNAVAILABLE, which clients send again by themselves. A connection over `connections` is closed at once;
-    one that has not said SETTINGS (and finished TLS) after `handshake_seconds`, or has no call for
-    `connection_idle_seconds`, gives its place back. What each of them stops: docs/security.md, "Denial".
+    refused with UNAVAILABLE, which clients send again by themselves.
     """
 
-    connections: int = 512
-    handshake_seconds: float = 10.0
     receive_bytes: int = 16 * 1024
     send_bytes: int = 4 * 1024 * 1024
     metadata_bytes: int = 8 * 1024
     concurrent_rpcs: int = 256
     concurrent_streams: int = 256
-    connection_idle_seconds: float = 120.0
     connection_age_seconds: float = 300.0
     connection_age_grace_seconds: float = 60.0
     keepalive_seconds: float = 60.0
     keepalive_timeout_seconds: float = 20.0
     least_ping_interval_seconds: float = 10.0
     ping_strikes: int = 2
-    patience: Patience = field(default_factory=Patience)
+    deadline_seconds: float = DEFAULT_DEADLINE_SECONDS
     drain_notice_seconds: float = 0.5
     drain_grace_seconds: float = 15.0
 
@@ -85,15 +83,30 @@ class RpcServer:
         *,
         domain: str,
         rights: Mapping[str, str],
+        userless: Collection[str] = (),
         limits: Limits | None = None,
-        credentials: grpc.ServerCredentials | None = None,
+        perimeter: Perimeter | None = None,
     ) -> None:
-        """Take the name for ErrorInfo and the right per "/package.Service/Method" (`OPEN` for none)."""
+        """Take the name for ErrorInfo and the right per "/package.Service/Method" (`OPEN` for none).
+
+        `userless`: the methods whose requests name no user, each vouched for by whoever serves it. Without a
+        `perimeter`, plaintext is served, on loopback.
+
+        Raises:
+            ServerRefusal: TLS older than 1.3 could not be switched off.
+        """
         self.health = health.Health()
         self._limits = limits or Limits()
-        self._credentials = credentials
+        self._credentials = None if perimeter is None else _credentials(perimeter)
         self._rights = {**rights, **KERNEL_RIGHTS}
-        self._interceptor = Interceptor(domain, self._rights, self._limits.patience, self._limits.concurrent_rpcs)
+        self._userless = frozenset(userless)
+        self._interceptor = Interceptor(
+            domain,
+            self._rights,
+            self._limits.deadline_seconds,
+            self._limits.concurrent_rpcs,
+            identify_local if perimeter is None else perimeter.access.identify,
+        )
         self._services: dict[str, Handlers] = {}
         self._server = grpc.aio.server(
             options=_options(self._limits), maximum_concurrent_rpcs=self._limits.concurrent_rpcs * HARD_LIMIT_TIMES
@@ -103,7 +116,7 @@ class RpcServer:
         """Register a service by its generated `add_…_to_server`; its health name turns SERVING at `start`.
 
         Raises:
-            ServerRefusal: a method has no entry in the table of rights.
+            ServerRefusal: a method has no entry in the table of rights, or nobody says which users it is about.
         """
         recorded = _Recorder()
         register(servicer, recorded)
@@ -137,9 +150,24 @@ class RpcServer:
         if missing:
             message = f"{name}: no entry in the table of rights for {', '.join(missing)}"
             raise ServerRefusal(message)
+        self._refuse_unsaid_users(name, handlers)
         wrapped = {method: self._interceptor.wrap(f"/{name}/{method}", each) for method, each in handlers.items()}
         self._services[name] = wrapped
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, wrapped),))
+
+    def _refuse_unsaid_users(self, name: str, handlers: Handlers) -> None:
+        """Either a method's request names a user, or its service vouches that it is about none."""
+        for method, handler in handlers.items():
+            full = f"/{name}/{method}"
+            try:
+                named = bool(users_named(handler))
+            except UnreadableUser as refusal:
+                raise ServerRefusal(f"{full}: {refusal}") from None
+            if named == (full in self._userless) and self._rights[full] != OPEN:
+                found = (
+                    "names a user and is listed as userless" if named else "names no user and is not listed as userless"
+                )
+                raise ServerRefusal(f"{full}: its request {found}; expected one of the two")
 
     def _add_own(self) -> None:
         self._add(health.SERVICE, _health_handlers(self.health))
@@ -149,9 +177,9 @@ class RpcServer:
 
     def _refuse_rights_for_nothing(self) -> None:
         served = {f"/{name}/{method}" for name, handlers in self._services.items() for method in handlers}
-        unserved = sorted(self._rights.keys() - served)
+        unserved = sorted((self._rights.keys() | self._userless) - served)
         if unserved:
-            message = f"the table of rights names methods that are not served: {', '.join(unserved)}"
+            message = f"the tables of rights name methods that are not served: {', '.join(unserved)}"
             raise ServerRefusal(message)
 
     def _bind(self, address: str) -> int:
@@ -180,9 +208,16 @@ class _Recorder:
         self.services[service_name] = method_handlers
 
 
+def _credentials(perimeter: Perimeter) -> grpc.ServerCredentials:
+    try:
+        return perimeter.certificates.server_credentials()
+    except TlsRefusal as refusal:
+        raise ServerRefusal(str(refusal)) from None
+
+
 def _require_loopback(address: str) -> None:
     if not is_loopback(address):
-        message = f"{address}: plaintext is served on a loopback address only (127.0.0.1, [::1]); give TLS credentials"
+        message = f"{address}: plaintext is served on a loopback address only (127.0.0.1, [::1]); give TLS files"
         raise ServerRefusal(message)
 
 
@@ -209,9 +244,6 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
     return [
         # Without it a second process binds the same port and takes every other connection.
         ("grpc.so_reuseport", 0),
-        ("grpc.max_allowed_incoming_connections", limits.connections),
-        ("grpc.server_handshake_timeout_ms", round(limits.handshake_seconds * 1_000)),
-        ("grpc.max_connection_idle_ms", round(limits.connection_idle_seconds * 1_000)),
         ("grpc.max_receive_message_length", limits.receive_bytes),
         ("grpc.max_send_message_length", limits.send_bytes),
         ("grpc.max_metadata_size", limits.metadata_bytes),

@@ -14,6 +14,7 @@ from kernel.db_watch import DatabaseWatch
 from kernel.ids import new_id
 from kernel.lifecycle import Loops
 from kernel.rpc.channel import open_channel
+from kernel.rpc.tls import Certificates
 from kernel.secret import Secret
 from market_service import reasons
 from market_service.candles import Candles
@@ -70,7 +71,9 @@ class Scans:
 
 
 @asynccontextmanager
-async def open_scans(settings: ScanSettings | None, candles: Candles) -> AsyncIterator[Scans]:
+async def open_scans(
+    settings: ScanSettings | None, candles: Candles, certificates: Certificates | None = None
+) -> AsyncIterator[Scans]:
     """Open what the scans need; none of it has to answer yet.
 
     Raises:
@@ -86,7 +89,7 @@ async def open_scans(settings: ScanSettings | None, candles: Candles) -> AsyncIt
         stack.push_async_callback(database.close)
         watch = DatabaseWatch(database)
         await watch.meet()
-        channel = await stack.enter_async_context(open_channel(settings.trade_address))
+        channel = await stack.enter_async_context(open_channel(settings.trade_address, certificates))
         analysts = _analysts(settings, stack)
         boot = Boot(new_id(), f"{socket.gethostname()}/{os.getpid()}")
         holds = HoldRows(database, boot)

@@ -10,7 +10,8 @@ import grpc.aio
 
 from kernel.errors import NotNow, StateViolation
 from kernel.paging import last_before, token_after
-from kernel.rpc.actor import current_actor
+from kernel.rpc.actor import current_actor, require_user
+from kernel.rpc.rights import ADMIN, READ
 from market_service import reasons
 from market_service.scan import answers, requests
 from market_service.scan.job import slot_text
@@ -19,8 +20,6 @@ from protos.market.v1 import market_pb2 as pb
 from protos.market.v1 import market_pb2_grpc
 
 SERVICE: Final = "market.v1.ScanService"
-READ: Final = "read"
-ADMIN: Final = "admin"
 RIGHTS: Final = MappingProxyType(
     {
         f"/{SERVICE}/{method.name}": READ if method.name.startswith(("Get", "List")) else ADMIN
@@ -28,6 +27,8 @@ RIGHTS: Final = MappingProxyType(
     }
 )
 """Looking needs `read`, everything that changes something `admin`."""
+USERLESS: Final = frozenset(RIGHTS) - {f"/{SERVICE}/CreateScanJob", f"/{SERVICE}/ListScanJobs"}
+"""The others name a job, and `_permitted` asks for the job's user."""
 
 DEFAULT_PAGE_SIZE: Final = 50
 
@@ -59,7 +60,7 @@ class ScanRpc(market_pb2_grpc.ScanServiceServicer):
     async def GetScanJob(self, request: pb.GetScanJobRequest, context: Context) -> pb.GetScanJobResponse:
         """Answer one job."""
         del context
-        return pb.GetScanJobResponse(job=answers.job(await self._jobs.job(requests.job_id_of(request.job_id))))
+        return pb.GetScanJobResponse(job=answers.job(await self._jobs.job(await self._permitted(request.job_id, READ))))
 
     async def ListScanJobs(self, request: pb.ListScanJobsRequest, context: Context) -> pb.ListScanJobsResponse:
         """List jobs page by page."""
@@ -75,17 +76,23 @@ class ScanRpc(market_pb2_grpc.ScanServiceServicer):
     async def PauseScanJob(self, request: pb.PauseScanJobRequest, context: Context) -> pb.PauseScanJobResponse:
         """Pause a job."""
         del context
-        return pb.PauseScanJobResponse(job=answers.job(await self._jobs.pause(requests.job_id_of(request.job_id))))
+        return pb.PauseScanJobResponse(
+            job=answers.job(await self._jobs.pause(await self._permitted(request.job_id, ADMIN)))
+        )
 
     async def ResumeScanJob(self, request: pb.ResumeScanJobRequest, context: Context) -> pb.ResumeScanJobResponse:
         """Resume a job."""
         del context
-        return pb.ResumeScanJobResponse(job=answers.job(await self._jobs.resume(requests.job_id_of(request.job_id))))
+        return pb.ResumeScanJobResponse(
+            job=answers.job(await self._jobs.resume(await self._permitted(request.job_id, ADMIN)))
+        )
 
     async def RunScanJob(self, request: pb.RunScanJobRequest, context: Context) -> pb.RunScanJobResponse:
         """Ask for one slot now."""
         del context
-        return pb.RunScanJobResponse(job=answers.job(await self._jobs.run_now(requests.job_id_of(request.job_id))))
+        return pb.RunScanJobResponse(
+            job=answers.job(await self._jobs.run_now(await self._permitted(request.job_id, ADMIN)))
+        )
 
     async def ListScanRuns(self, request: pb.ListScanRunsRequest, context: Context) -> pb.ListScanRunsResponse:
         """List what became of a job's slots."""
@@ -93,7 +100,7 @@ class ScanRpc(market_pb2_grpc.ScanServiceServicer):
         last = last_before(request.page_token, request.job_id)
         before = datetime.fromisoformat(last) if last else None
         size = request.page_size or DEFAULT_PAGE_SIZE
-        found = await self._jobs.runs(requests.job_id_of(request.job_id), before, size + 1)
+        found = await self._jobs.runs(await self._permitted(request.job_id, READ), before, size + 1)
         token = _token([slot_text(each.slot) for each in found], size, request.job_id)
         return pb.ListScanRunsResponse(runs=[answers.run(each) for each in found[:size]], next_page_token=token)
 
@@ -103,8 +110,14 @@ class ScanRpc(market_pb2_grpc.ScanServiceServicer):
         """Answer a snapshot."""
         del context
         slot = requests.moment_of(request, "slot")
-        found = await self._jobs.snapshot(requests.job_id_of(request.job_id), slot)
+        found = await self._jobs.snapshot(await self._permitted(request.job_id, READ), slot)
         return pb.GetMarketSnapshotResponse(snapshot=answers.snapshot(found))
+
+    async def _permitted(self, job_id: str, right: str) -> UUID:
+        """Return the id of a job whose user the caller may use the right for; a job's user never changes."""
+        job = await self._jobs.job(requests.job_id_of(job_id))
+        require_user(job.content.user_id, right)
+        return job.content.job_id
 
 
 def _token(names: Sequence[str], size: int, filters: str) -> str:

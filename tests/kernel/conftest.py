@@ -13,7 +13,7 @@ import pytest
 from kernel import logs
 from kernel.rpc.channel import open_channel
 from kernel.rpc.server import RpcServer
-from tests.kernel.scratch import PROTO, QUICK, RIGHTS, ROOT, Running, Scratch, Servicer
+from tests.kernel.scratch import PROTO, QUICK, RIGHTS, ROOT, USERLESS, Running, Scratch, Servicer
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scratch]:
 @pytest.fixture
 async def running(scratch: Scratch) -> AsyncIterator[Running]:
     servicer = Servicer(scratch)
-    server = RpcServer(domain="scratch.interlock", rights=RIGHTS, limits=QUICK)
+    server = RpcServer(domain="scratch.interlock", rights=RIGHTS, userless=USERLESS, limits=QUICK)
     server.add(scratch.grpc.add_ScratchServiceServicer_to_server, servicer)
     port = await server.start("127.0.0.1:0")
     channel = open_channel(f"127.0.0.1:{port}")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from pathlib import Path
 
 import grpc
 import pytest
@@ -9,10 +10,23 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 from prometheus_client import generate_latest
 
 from kernel.rpc.channel import open_channel
+from kernel.rpc.perimeter import open_perimeter
 from kernel.rpc.server import Limits, RpcServer, ServerRefusal
 from kernel.rpc.status import PUSHBACK_KEY
 from kernel.telemetry import REGISTRY
-from tests.kernel.scratch import QUICK, RIGHTS, Context, Generated, Running, Scratch, Servicer, details, trailer
+from tests.fixtures.certificates import channel_as, open_desk
+from tests.kernel.scratch import (
+    QUICK,
+    RIGHTS,
+    USERLESS,
+    Context,
+    Generated,
+    Running,
+    Scratch,
+    Servicer,
+    details,
+    trailer,
+)
 
 Check = health_pb2.HealthCheckRequest
 Serving = health_pb2.HealthCheckResponse
@@ -26,22 +40,22 @@ async def test_a_method_without_a_right_cannot_be_served(scratch: Scratch) -> No
 
 
 async def test_a_right_for_a_method_that_is_not_served_is_refused(scratch: Scratch) -> None:
-    server = RpcServer(domain="x", rights={**RIGHTS, "/scratch.v1.ScratchService/Gone": "do"})
+    server = RpcServer(domain="x", rights={**RIGHTS, "/scratch.v1.ScratchService/Gone": "do"}, userless=USERLESS)
     server.add(scratch.grpc.add_ScratchServiceServicer_to_server, Servicer(scratch))
     with pytest.raises(ServerRefusal, match="Gone"):
         await server.start("127.0.0.1:0")
 
 
 async def test_a_caller_without_the_right_is_refused_before_his_request_is_read(
-    scratch: Scratch,
+    scratch: Scratch, tmp_path: Path
 ) -> None:
-    # Local credentials are no identity we know, and not plaintext either: such a caller is nobody.
-    server = RpcServer(domain="x.interlock", rights=RIGHTS, limits=QUICK, credentials=grpc.local_server_credentials())
+    desk = open_desk(tmp_path, "scratch")
+    perimeter = open_perimeter(desk.files, "scratch")
+    server = RpcServer(domain="x.interlock", rights=RIGHTS, userless=USERLESS, limits=QUICK, perimeter=perimeter)
     servicer = Servicer(scratch)
     server.add(scratch.grpc.add_ScratchServiceServicer_to_server, servicer)
     port = await server.start("127.0.0.1:0")
-    credentials = grpc.local_channel_credentials()
-    async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
+    async with channel_as(desk.authority.leaf("stranger"), desk.authority, f"127.0.0.1:{port}") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await scratch.grpc.ScratchServiceStub(channel).Do(scratch.pb2.Order(), timeout=5)
         health = await health_pb2_grpc.HealthStub(channel).Check(Check(), timeout=5)
@@ -93,7 +107,9 @@ async def test_calls_over_the_limit_are_told_at_once_when_to_come_again_and_heal
         return scratch.pb2.Answer()
 
     servicer.do = do
-    server = RpcServer(domain="x", rights=RIGHTS, limits=Limits(concurrent_rpcs=4, drain_notice_seconds=0))
+    server = RpcServer(
+        domain="x", rights=RIGHTS, userless=USERLESS, limits=Limits(concurrent_rpcs=4, drain_notice_seconds=0)
+    )
     server.add(scratch.grpc.add_ScratchServiceServicer_to_server, servicer)
     port = await server.start("127.0.0.1:0")
     channel = open_channel(f"127.0.0.1:{port}")

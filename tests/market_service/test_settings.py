@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from kernel.environment import SettingsError
+from kernel.rpc.tls import TlsFiles
 from market_service.settings import read_settings
+from tests.fixtures.certificates import open_desk
 
 SECRET = "very-secret-value-0123456789"
 
@@ -23,6 +25,12 @@ def started_with(**variables: str) -> subprocess.CompletedProcess[str]:
         timeout=30,
         check=False,
     )
+
+
+def tls_variables(files: TlsFiles) -> dict[str, str]:
+    names = ("MARKET_TLS_CERT_FILE", "MARKET_TLS_KEY_FILE", "MARKET_TLS_CA_FILE", "MARKET_ACCESS_FILE")
+    paths = (files.certificate, files.key, files.authority, files.access)
+    return {name: str(path) for name, path in zip(names, paths, strict=True)}
 
 
 def test_g3_market_service_refuses_to_start_when_it_can_see_a_trade_key() -> None:
@@ -103,9 +111,34 @@ def test_an_exchange_off_loopback_without_tls_is_refused_at_the_start(url: str) 
     assert "BITVAVO_REST_URL" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["MARKET_LISTEN", "MARKET_METRICS_LISTEN"])
+def test_off_loopback_all_four_files_are_needed(name: str, tmp_path: Path) -> None:
+    files = open_desk(tmp_path, "market_service").files
+    variables = tls_variables(files)
+    assert read_settings({name: "0.0.0.0:1", **variables}).tls == files
+    for missing in variables:
+        with pytest.raises(SettingsError, match=f"{missing}: expected a file, together with the other three"):
+            read_settings({each: value for each, value in variables.items() if each != missing})
+    with pytest.raises(SettingsError, match="MARKET_ACCESS_FILE: expected a file, required off loopback"):
+        read_settings({name: "0.0.0.0:1"})
+
+
+def test_the_other_service_is_called_in_plaintext_on_loopback_only(tmp_path: Path) -> None:
+    far = {
+        "MARKET_DATABASE_URL": "postgresql://market_service:x@127.0.0.1:1/market",
+        "TRADE_ADDRESS": "trade_service:50052",
+    }
+    with pytest.raises(SettingsError, match="TRADE_ADDRESS: expected a loopback address"):
+        read_settings(far)
+    scans = read_settings({**far, **tls_variables(open_desk(tmp_path, "market_service").files)}).scans
+    assert scans is not None
+    assert scans.trade_address == "trade_service:50052"
+
+
 @pytest.mark.parametrize(("listen", "metrics_listen"), [("192.0.2.1:0", "127.0.0.1:0"), ("127.0.0.1:0", "192.0.2.1:0")])
-def test_an_address_that_cannot_be_listened_on_is_refused(listen: str, metrics_listen: str) -> None:
-    done = started_with(MARKET_LISTEN=listen, MARKET_METRICS_LISTEN=metrics_listen)
+def test_an_address_that_cannot_be_listened_on_is_refused(listen: str, metrics_listen: str, tmp_path: Path) -> None:
+    variables = tls_variables(open_desk(tmp_path, "market_service").files)
+    done = started_with(MARKET_LISTEN=listen, MARKET_METRICS_LISTEN=metrics_listen, **variables)
     assert done.returncode == 2
     assert "192.0.2.1" in done.stderr.splitlines()[-1]
 

@@ -1,8 +1,9 @@
 """`trade.v1.AdminService`: the kill switch and the policies."""
 
 from kernel.errors import NotFound
-from kernel.rpc.actor import current_actor, require
+from kernel.rpc.actor import current_actor, require, require_user
 from kernel.rpc.call import Context
+from kernel.rpc.rights import ADMIN, HALT
 from policy.model import Scope, State
 from protos.trade.v1 import trade_pb2 as pb
 from protos.trade.v1.trade_pb2_grpc import AdminServiceServicer
@@ -11,7 +12,6 @@ from trade_service.policies import PolicyBook
 from trade_service.ports import AdminStore
 from trade_service.reload import Reload
 from trade_service.rpc.answers import moment, policy_message, switch_message
-from trade_service.rpc.rights import ADMIN
 from trade_service.switch import Setting
 from trade_service.trading_state import TradingStates
 
@@ -32,6 +32,8 @@ class AdminRpc(AdminServiceServicer):
 
     async def SetTradingState(self, request: pb.SetTradingStateRequest, _: Context) -> pb.SetTradingStateResponse:
         """Set one switch."""
+        if request.scope == pb.TRADING_SCOPE_USER:
+            require_user(request.subject, ADMIN if current_actor().may(ADMIN) else HALT)
         setting = Setting(
             scope=Scope(pb.TradingScope.Name(request.scope).removeprefix("TRADING_SCOPE_")),
             subject=request.subject,

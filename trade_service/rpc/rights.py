@@ -3,17 +3,9 @@
 from types import MappingProxyType
 from typing import Final
 
-DOMAIN: Final = "trade.interlock"
+from kernel.rpc.rights import ADMIN, APPROVE, BUDGET, EXECUTE, HALT, PLACE, PROPOSE, READ
 
-READ: Final = "read"
-PROPOSE: Final = "propose"
-BUDGET: Final = "budget"
-APPROVE: Final = "approve"
-OVERRIDE: Final = "override"
-EXECUTE: Final = "execute"
-PLACE: Final = "place"
-HALT: Final = "halt"
-ADMIN: Final = "admin"
+DOMAIN: Final = "trade.interlock"
 
 _TRADE: Final = {
     "SubmitProposal": PROPOSE,
@@ -46,3 +38,14 @@ RIGHTS: Final = MappingProxyType(
         for method, right in methods.items()
     }
 )
+
+USERLESS: Final = frozenset(
+    f"/trade.v1.AdminService/{method}"
+    for method in (
+        "GetTradingState",  # the board and the policies belong to the deployment
+        "SetTradingState",  # a user only with scope USER: asked for in the method
+        "ListPolicies",
+        "ReloadPolicies",
+    )
+)
+"""Methods whose requests name no user; the server refuses any other that does not."""

@@ -8,6 +8,7 @@ from kernel.errors import Forbidden, NotFound
 from kernel.inflight import InFlight
 from kernel.rpc.actor import current_actor, require
 from kernel.rpc.call import Context, add_trailer
+from kernel.rpc.rights import APPROVE, OVERRIDE, PROPOSE
 from policy.model import DecisionOutcome, ExecutionStatus
 from protos.trade.v1 import trade_pb2 as pb
 from protos.trade.v1.trade_pb2_grpc import TradeServiceServicer
@@ -20,7 +21,6 @@ from trade_service.proposal import ProposalStatus, StoredProposal
 from trade_service.rpc.answers import decision_message, execution_message, proposal_message
 from trade_service.rpc.pages import next_token, page_of
 from trade_service.rpc.requests import override_of, placed, submitted
-from trade_service.rpc.rights import APPROVE, OVERRIDE, PROPOSE
 from trade_service.submit import Submit
 
 DECISION_TRAILER: Final = "interlock-decision-id"

@@ -416,9 +416,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_RIGHT_MISSING: _ErrorReason.ValueType  # 13
     """PERMISSION_DENIED: the caller lacks the right. Metadata: `right`, "read"."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 14
-    """DEADLINE_EXCEEDED: the call took longer than its deadline, its request was not whole within 10 s, or nothing was read
-    of its stream for 20 s. No metadata.
-    """
+    """DEADLINE_EXCEEDED: the call took longer than its deadline. No metadata."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 15
     """INTERNAL: a defect of this service; its log has it under the request id in the trailers. No metadata."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 16
@@ -432,6 +430,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_KEY_NOT_ATTESTED: _ErrorReason.ValueType  # 19
     """UNAVAILABLE with RetryInfo: what the read-only key may do is not attested now, so the account is not read; public
     data goes on. No metadata.
+    """
+    ERROR_REASON_USER_NOT_ALLOWED: _ErrorReason.ValueType  # 20
+    """PERMISSION_DENIED: the caller may not use this right for this user. Metadata: `user`, "alice", empty for all users at
+    once; `right`, "read".
     """
     ERROR_REASON_SCANS_OFF: _ErrorReason.ValueType  # 40
     """FAILED_PRECONDITION: the service runs without a database of its own, so there are no scans. No metadata."""
@@ -498,9 +500,7 @@ ERROR_REASON_EXCHANGE_REFUSED: ErrorReason.ValueType  # 12
 ERROR_REASON_RIGHT_MISSING: ErrorReason.ValueType  # 13
 """PERMISSION_DENIED: the caller lacks the right. Metadata: `right`, "read"."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 14
-"""DEADLINE_EXCEEDED: the call took longer than its deadline, its request was not whole within 10 s, or nothing was read
-of its stream for 20 s. No metadata.
-"""
+"""DEADLINE_EXCEEDED: the call took longer than its deadline. No metadata."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
 """INTERNAL: a defect of this service; its log has it under the request id in the trailers. No metadata."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 16
@@ -514,6 +514,10 @@ where there is one. No metadata.
 ERROR_REASON_KEY_NOT_ATTESTED: ErrorReason.ValueType  # 19
 """UNAVAILABLE with RetryInfo: what the read-only key may do is not attested now, so the account is not read; public
 data goes on. No metadata.
+"""
+ERROR_REASON_USER_NOT_ALLOWED: ErrorReason.ValueType  # 20
+"""PERMISSION_DENIED: the caller may not use this right for this user. Metadata: `user`, "alice", empty for all users at
+once; `right`, "read".
 """
 ERROR_REASON_SCANS_OFF: ErrorReason.ValueType  # 40
 """FAILED_PRECONDITION: the service runs without a database of its own, so there are no scans. No metadata."""

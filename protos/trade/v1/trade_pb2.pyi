@@ -58,7 +58,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_RIGHT_MISSING: _ErrorReason.ValueType  # 11
     """The caller lacks the right. PERMISSION_DENIED; metadata `right`: the one needed."""
     ERROR_REASON_USER_NOT_ALLOWED: _ErrorReason.ValueType  # 12
-    """The caller may not act for this user. PERMISSION_DENIED."""
+    """The caller may not use this right for this user. PERMISSION_DENIED; metadata `user`, empty for all users at once, and
+    `right`.
+    """
     ERROR_REASON_EXCHANGE_RATE_EXHAUSTED: _ErrorReason.ValueType  # 13
     """The exchange's rate budget for claims is used up; nothing was judged. RESOURCE_EXHAUSTED with RetryInfo."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 14
@@ -84,9 +86,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 24
     """Too many calls at once. RESOURCE_EXHAUSTED with RetryInfo."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 25
-    """The call took longer than its deadline; work that passed the claim goes on. Or its request was not whole within 10 s,
-    or nothing was read of its stream for 20 s. DEADLINE_EXCEEDED.
-    """
+    """The call took longer than its deadline; work that passed the claim goes on. DEADLINE_EXCEEDED."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 26
     """A defect of this service; the log has it under the request id. INTERNAL."""
     ERROR_REASON_CONTENTION: _ErrorReason.ValueType  # 27
@@ -126,7 +126,9 @@ ERROR_REASON_APPROVER_IS_SUBMITTER: ErrorReason.ValueType  # 10
 ERROR_REASON_RIGHT_MISSING: ErrorReason.ValueType  # 11
 """The caller lacks the right. PERMISSION_DENIED; metadata `right`: the one needed."""
 ERROR_REASON_USER_NOT_ALLOWED: ErrorReason.ValueType  # 12
-"""The caller may not act for this user. PERMISSION_DENIED."""
+"""The caller may not use this right for this user. PERMISSION_DENIED; metadata `user`, empty for all users at once, and
+`right`.
+"""
 ERROR_REASON_EXCHANGE_RATE_EXHAUSTED: ErrorReason.ValueType  # 13
 """The exchange's rate budget for claims is used up; nothing was judged. RESOURCE_EXHAUSTED with RetryInfo."""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 14
@@ -152,9 +154,7 @@ ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 23
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 24
 """Too many calls at once. RESOURCE_EXHAUSTED with RetryInfo."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 25
-"""The call took longer than its deadline; work that passed the claim goes on. Or its request was not whole within 10 s,
-or nothing was read of its stream for 20 s. DEADLINE_EXCEEDED.
-"""
+"""The call took longer than its deadline; work that passed the claim goes on. DEADLINE_EXCEEDED."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 26
 """A defect of this service; the log has it under the request id. INTERNAL."""
 ERROR_REASON_CONTENTION: ErrorReason.ValueType  # 27

@@ -17,6 +17,8 @@ help: ## Print this list
 
 # --- installing ---
 
+PROGRAMS := market trade attest sim migrate cli
+
 .PHONY: setup lock
 setup: $(SETUP) ## Make .venv with exactly what requirements.lock says
 $(SETUP): requirements.lock requirements-bootstrap.lock pyproject.toml
@@ -44,7 +46,10 @@ $(SETUP): requirements.lock requirements-bootstrap.lock pyproject.toml
 lock: $(SETUP) ## Resolve the dependencies again and write the hashed lock files
 	$(BIN)/uv pip compile requirements-bootstrap.in --generate-hashes --universal -q -o requirements-bootstrap.lock
 	$(BIN)/uv pip compile pyproject.toml --extra embedded --extra cli --extra dev --generate-hashes --universal -q -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra bench -c requirements.lock --generate-hashes --universal -q -o requirements-bench.lock
+	$(BIN)/uv pip compile pyproject.toml --extra market --extra bench -c requirements.lock --generate-hashes --universal -q -o requirements-bench.lock
+	@for program in $(PROGRAMS); do \
+		$(BIN)/uv pip compile pyproject.toml --extra $$program -c requirements.lock --generate-hashes --universal -q -o locks/$$program.lock || exit 1; \
+	done
 
 # --- running ---
 
@@ -63,8 +68,8 @@ migrate: $(SETUP) ## Bring the databases of INTERLOCK_TRADE_DSN and INTERLOCK_MA
 
 # --- checking ---
 
-.PHONY: check format format-check lint types imports test mutants
-check: format-check lint types imports proto-check buf-lint buf-breaking test ## All that CI runs
+.PHONY: check format format-check lint types imports test test-containers mutants
+check: format-check lint types imports proto-check buf-lint buf-breaking test-containers test ## All that CI runs
 
 format: $(SETUP) ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -83,6 +88,9 @@ imports: $(SETUP)
 
 test: $(SETUP) ## All tests: make test, or make test ARGS='tests/policy -x'
 	@$(RUN) pytest $(ARGS)
+
+test-containers: $(SETUP) ## The images and docker-compose.yml on a real Docker engine: DOCKER_HOST's, or one started here
+	@$(RUN) tools.docker_engine $(BIN)/python -m pytest tests/containers $(ARGS)
 
 mutants: $(SETUP) ## Remove each mechanism in turn and show which test notices
 	@$(RUN) tests.mutants $(ARGS)

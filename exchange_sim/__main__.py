@@ -6,10 +6,12 @@ import argparse
 import asyncio
 import gc
 import signal
+import ssl
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+import orjson
 import uvloop
 
 from exchange_sim.catalogue import STANDARD_MARKETS, open_markets
@@ -43,8 +45,16 @@ def read_arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--points-per-minute", type=int, default=DEFAULT_POINTS_PER_MINUTE)
     parser.add_argument("--markets", type=int, default=STANDARD_MARKETS)
     parser.add_argument("--ready-file", type=Path, help="gets the address once the exchange listens")
+    parser.add_argument("--tls-cert", type=Path, help="serve https and wss with this certificate, PEM")
+    parser.add_argument("--tls-key", type=Path, help="its private key, PEM")
+    parser.add_argument(
+        "--accounts", type=Path, help="open these accounts: a JSON list of what POST /_sim/accounts takes"
+    )
     parser.add_argument("--still", action="store_true", help="no trades and no moves but those of clients")
-    return parser.parse_args(words)
+    arguments = parser.parse_args(words)
+    if (arguments.tls_cert is None) != (arguments.tls_key is None):
+        parser.error("--tls-cert and --tls-key: expected both or neither")
+    return arguments
 
 
 async def serve(arguments: argparse.Namespace) -> None:
@@ -57,13 +67,26 @@ async def serve(arguments: argparse.Namespace) -> None:
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     server = SimServer(exchange, RateLimits(arguments.points_per_minute))
-    port = await server.start(arguments.host, arguments.port)
-    announce(f"http://{arguments.host}:{port}", arguments.ready_file)
+    if arguments.accounts is not None:
+        for account in orjson.loads(arguments.accounts.read_bytes()):
+            server.admin.add_account(account)
+    tls = tls_context(arguments)
+    port = await server.start(arguments.host, arguments.port, tls)
+    announce(f"http{'s' if tls else ''}://{arguments.host}:{port}", arguments.ready_file)
     lives = start_lives(exchange, arguments)
     await stopped.wait()
     for life in lives:
         life.cancel()
     await server.stop()
+
+
+def tls_context(arguments: argparse.Namespace) -> ssl.SSLContext | None:
+    """Return what to serve TLS with, or None for plaintext."""
+    if arguments.tls_cert is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(arguments.tls_cert, arguments.tls_key)
+    return context
 
 
 def start_lives(exchange: Exchange, arguments: argparse.Namespace) -> list[asyncio.Task[None]]:

@@ -52,7 +52,7 @@ class Admin:
             ("POST", "/_sim/switches"): self._change_switches,
             ("GET", "/_sim/clock"): self._read_clock,
             ("POST", "/_sim/clock"): self._skew_clock,
-            ("POST", "/_sim/accounts"): self._add_account,
+            ("POST", "/_sim/accounts"): self.add_account,
             ("GET", "/_sim/money"): self._money,
             ("POST", "/_sim/limits"): self._set_limits,
             ("POST", "/_sim/book"): self._set_book,
@@ -110,8 +110,12 @@ class Admin:
         self._exchange.clock.offset_ms = _whole(wish, "offset_ms", -MOST_OFFSET_MS, MOST_OFFSET_MS)
         return self._read_clock(wish)
 
-    def _add_account(self, wish: Wish) -> object:
-        """A key with its rights; a second key with the same account name acts for the same account."""
+    def add_account(self, wish: Wish) -> object:
+        """Open a key with its rights; a second key with the same account name acts for the same account.
+
+        Raises:
+            KeyError, ValueError: a field is missing, or is none that can be.
+        """
         name = str(wish.get("account") or str(wish["key"])[:8])
         account = self._exchange.accounts.get(name) or Account(name)
         rights = frozenset(map(str, _items(wish, "rights")))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 
 from aiohttp import web
@@ -50,14 +51,14 @@ class SimServer:
         self.faults = Faults()
         self.edge = Edge(exchange, self.limits)
         self.sockets = Sockets(self.edge, self.faults)
-        self._admin = Admin(exchange, self.limits, self.faults)
+        self.admin = Admin(exchange, self.limits, self.faults)
         self._web = web.Server(self._respond, access_log=None, keepalive_timeout=KEEP_ALIVE_S)
         self._listener: asyncio.Server | None = None
         self._watch: asyncio.Task[None] | None = None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen, and tell the port."""
-        self._listener = await asyncio.get_running_loop().create_server(self._web, host, port)
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Listen, over TLS if given what to serve it with, and tell the port."""
+        self._listener = await asyncio.get_running_loop().create_server(self._web, host, port, ssl=tls)
         self._watch = asyncio.create_task(watch_groups(self.exchange))
         address = self._listener.sockets[0].getsockname()
         return int(address[1])
@@ -108,7 +109,7 @@ class SimServer:
     def _administer(self, method: str, target: str, body: bytes, address: str) -> Answer:
         if not address.startswith(LOOPBACK):
             return Answer(404, NOT_FOUND_HTML, {}, HTML)
-        return self._admin.answer(method, target, body)
+        return self.admin.answer(method, target, body)
 
     async def _respond_with_faults(
         self,

@@ -9,7 +9,6 @@ from psycopg.conninfo import conninfo_to_dict
 
 from kernel.secret import Secret
 
-PRIVATE_NETWORK: Final = "private-network"
 LOCAL_NAME: Final = "localhost"
 """Always this machine (RFC 6761, section 6.3)."""
 WHO: Final = frozenset({"user", "password"})

@@ -15,15 +15,16 @@ repeats the value of a secret.
 import ipaddress
 import os
 import re
+import ssl
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
-from kernel.dsn import PRIVATE_NETWORK, dsn_problem, password_of
 from kernel.redaction import hide, redact
 from kernel.secret import MAX_SECRET_BYTES, Secret, SecretFileError, read_secret_file
 
 MAX_SHOWN_CHARS: Final = 64
+PRIVATE_NETWORK: Final = "private-network"
 MAX_PORT: Final = 65_535
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})", re.ASCII)
 _DURATION: Final = re.compile(r"(0|[1-9][0-9]{0,8})(ms|s|m|h|d)", re.ASCII)
@@ -97,6 +98,17 @@ class Environment:
             self._wrong(name, found, "a directory that exists")
         return path
 
+    def authorities(self, name: str) -> Path | None:
+        """Read the path of a file of PEM certificates to trust; it may be absent."""
+        found = self.optional(name)
+        if found is None:
+            return None
+        try:
+            ssl.create_default_context(cafile=found)
+        except OSError:  # no file, not readable, or no certificate in it
+            self._wrong(name, found, "a file of PEM certificates that this process may read")
+        return Path(found)
+
     def secret(self, name: str, *, loopback: bool) -> Secret:
         """Read the file that `name`_FILE names, or on loopback only the variable `name` itself.
 
@@ -120,6 +132,8 @@ class Environment:
 
         `plaintext` says that the network to the database may be trusted; see `private_network`.
         """
+        from kernel.dsn import dsn_problem, password_of  # noqa: PLC0415 - only who has a database has its driver
+
         url = self.secret(name, loopback=loopback)
         if url.reveal():
             if problem := dsn_problem(url, plaintext=plaintext):

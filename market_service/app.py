@@ -41,8 +41,8 @@ from protos.market.v1.market_pb2_grpc import add_MarketServiceServicer_to_server
 NAME: Final = "market_service"
 READY_NAME: Final = "market.ready"
 LIMITS: Final = Limits(concurrent_rpcs=2048, concurrent_streams=1024, connection_age_seconds=3600.0)
-"""Streams live as long as their connection, so that is an hour here; it also is the longest that a reader who reads
-nothing can hold his stream."""
+"""Streams live as long as their connection, so that is an hour here. A reader who reads nothing keeps his seat and one
+message as long; what he watches is let go of after `Patience.read_seconds`."""
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -56,11 +56,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         OSError: the ready file cannot be written.
     """
     perimeter = open_perimeter(settings.tls, NAME)
-    async with _open(settings.rest_url) as http:
+    async with _open(settings) as http:
         exchange = _exchange(settings, http)
         catalogue = Catalogue(exchange)
         candles = Candles(exchange, catalogue, exchange)
-        async with open_live(settings.live, exchange, catalogue, candles) as live:
+        async with open_live(settings.live, settings.ca_file, exchange, catalogue, candles) as live:
             use_cases = build(exchange, catalogue, candles, live.streams)
             await _serve(settings, perimeter, stop, exchange, use_cases, live)
 
@@ -127,9 +127,9 @@ async def close(use_cases: UseCases) -> None:
     )
 
 
-def _open(rest_url: str) -> httpx.AsyncClient:
+def _open(settings: Settings) -> httpx.AsyncClient:
     try:
-        return open_client(rest_url, MARKET_ENDPOINTS)
+        return open_client(settings.rest_url, MARKET_ENDPOINTS, ca_file=settings.ca_file)
     except ValueError as error:
         raise SettingsError(f"settings refused:\n  BITVAVO_REST_URL: {error}") from None
 

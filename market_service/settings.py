@@ -62,6 +62,7 @@ class Settings:
     listen: str
     metrics_listen: str
     rest_url: str
+    ca_file: Path | None
     live: LiveSettings
     readonly_key: ReadonlyKey | None
     scans: ScanSettings | None
@@ -88,6 +89,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         listen=listen,
         metrics_listen=metrics_listen,
         rest_url=rest_url,
+        ca_file=env.authorities("BITVAVO_CA_FILE"),
         live=read_live_settings(env, rest_url),
         readonly_key=_readonly_key(env, loopback=loopback),
         scans=_scans(env, tls, loopback=loopback),

@@ -10,7 +10,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from kernel.dsn import PRIVATE_NETWORK, dsn_problem
+from kernel.dsn import dsn_problem
+from kernel.environment import PRIVATE_NETWORK
 from kernel.secret import Secret
 from migrations.apply import TREES, Tree, upgrade
 from migrations.roles import ROLE_NAMES, ROLES, create_database, ensure_roles

@@ -122,7 +122,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 async def _open(settings: Settings, perimeter: Perimeter | None, stack: AsyncExitStack) -> Outside:
     """Open everything outside; none of it has to answer yet."""
     try:
-        http = await stack.enter_async_context(open_client(settings.rest_url, TRADE_ENDPOINTS))
+        http = await stack.enter_async_context(
+            open_client(settings.rest_url, TRADE_ENDPOINTS, ca_file=settings.ca_file)
+        )
     except ValueError as error:
         raise SettingsError(f"settings refused:\n  BITVAVO_REST_URL: {error}") from None
     channel = await stack.enter_async_context(open_channel(settings.market_address, certificates_of(perimeter)))

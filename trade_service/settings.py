@@ -42,6 +42,7 @@ class Settings:
     metrics_listen: str
     market_address: str
     rest_url: str
+    ca_file: Path | None
     key: Secret
     secret: Secret
     database_url: Secret
@@ -78,6 +79,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         metrics_listen=metrics_listen,
         market_address=market_address,
         rest_url=env.text("BITVAVO_REST_URL", default=DEFAULT_REST_URL),
+        ca_file=env.authorities("BITVAVO_CA_FILE"),
         key=env.secret("BITVAVO_TRADE_KEY", loopback=loopback),
         secret=env.secret("BITVAVO_TRADE_SECRET", loopback=loopback),
         database_url=env.database_url("TRADE_DATABASE_URL", loopback=loopback, plaintext=plaintext),

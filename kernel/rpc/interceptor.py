@@ -4,13 +4,17 @@
 interceptor without gRPC's per-call look-up of handlers, and it lets the server refuse to be built when a method
 has no entry in the table of rights. Bytes are parsed and built inside, so that a malformed request is the
 caller's error and a broken answer is ours; bare grpc.aio answers both with the exception's own text.
+
+gRPC is told that every method takes a stream of requests, which nobody can see on the wire: so a call is admitted
+before its request is read, and one who sends the head of a call and not its request is shown the door. Left to itself,
+grpc.aio waits for that request as long as the connection lives, uncounted by anything but its own hard limit.
 """
 
 import asyncio
 import inspect
-import sys
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final, Self, TypeAlias
 
@@ -20,22 +24,38 @@ from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 
 from kernel import logs
-from kernel.errors import Exhausted, Failure, Invalid
+from kernel.errors import Failure, Invalid
 from kernel.rpc import actor, call, reasons
 from kernel.rpc.call import Context
 from kernel.rpc.metering import meter_of
+from kernel.rpc.room import Room
 from kernel.rpc.status import Refusal, internal, plain_refusal, refusal
 from kernel.rpc.users import Path, user_paths, users_of
 from kernel.rpc.validation import validate
 
-DEFAULT_DEADLINE_SECONDS: Final = 30.0
-"""Given to a unary call that came without a deadline: nothing may wait for ever on a database or an exchange."""
+OPEN_SEATS: Final = 64
+"""For each service that is open to everyone, health and reflection: they are answered also when the room is full."""
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Unary = Callable[[Any, Context], Awaitable[Any]]
 Stream = Callable[[Any, Context], AsyncGenerator[Any, None]]
+Serve = Callable[[Any, Context], Awaitable[None]]
 
 _CODES: Final = {code.value[0]: code for code in StatusCode}
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a call waits for whom.
+
+    `deadline_seconds`: given to a unary call that came without a deadline; nothing may wait for ever on a database or
+    an exchange. `request_seconds`: from the head of a call, or the last request of a stream, to the next whole request.
+    `read_seconds`: until a reader of a stream has room for the next message.
+    """
+
+    deadline_seconds: float = 30.0
+    request_seconds: float = 10.0
+    read_seconds: float = 20.0
 
 
 class Interceptor:
@@ -45,7 +65,7 @@ class Interceptor:
         self,
         domain: str,
         rights: Mapping[str, str],
-        deadline_seconds: float,
+        patience: Patience,
         calls_max: int,
         identify: actor.Identify = actor.identify_local,
     ) -> None:
@@ -53,10 +73,15 @@ class Interceptor:
         self.domain = domain
         self.rights = rights
         self.identify = identify
-        self.deadline_seconds = deadline_seconds
-        self.room = _Room(calls_max)
-        self.lobby = _Room(sys.maxsize)
-        """For methods open to everyone, health and reflection: they are answered also when the room is full."""
+        self.patience = patience
+        self._room = Room(calls_max)
+        self._open_rooms: dict[str, Room] = {}
+
+    def room_of(self, full_method: str) -> Room:
+        """Return where calls of a method sit."""
+        if self.rights[full_method] != actor.OPEN:
+            return self._room
+        return self._open_rooms.setdefault(full_method.split("/")[1], Room(OPEN_SEATS))
 
     def wrap(self, full_method: str, handler: Handler) -> Handler:
         """Return a handler that does everything this module promises around the given one.
@@ -68,33 +93,13 @@ class Interceptor:
         """
         method = _Method(full_method, self, handler)
         if inspect.iscoroutinefunction(handler.unary_unary):
-            return grpc.unary_unary_rpc_method_handler(method.unary(handler.unary_unary))
+            return grpc.stream_unary_rpc_method_handler(method.unary(handler.unary_unary))
         if inspect.isasyncgenfunction(handler.unary_stream):
-            return grpc.unary_stream_rpc_method_handler(method.one_to_many(handler.unary_stream))
+            return grpc.stream_stream_rpc_method_handler(method.one_to_many(handler.unary_stream))
         if inspect.isasyncgenfunction(handler.stream_stream):
             return grpc.stream_stream_rpc_method_handler(method.many_to_many(handler.stream_stream))
         message = f"{full_method}: neither a coroutine function nor an async generator function of a kind served here"
         raise TypeError(message)
-
-
-class _Room:
-    """How many calls are served at once. gRPC's own limit answers without details; this one says when to come again."""
-
-    __slots__ = ("_calls_max", "_inside")
-
-    def __init__(self, calls_max: int) -> None:
-        self._calls_max = calls_max
-        self._inside = 0
-
-    def enter(self) -> None:
-        self._inside += 1
-
-    def leave(self) -> None:
-        self._inside -= 1
-
-    def require(self) -> None:
-        if self._inside > self._calls_max:
-            raise Exhausted(reasons.OVERLOADED, f"{self._calls_max} calls are being served; nothing was done")
 
 
 class _Method:
@@ -103,14 +108,15 @@ class _Method:
     __slots__ = (
         "_decode",
         "_encode",
-        "deadline_seconds",
         "domain",
         "identify",
         "meter",
         "name",
+        "patience",
         "quiet",
         "right",
         "room",
+        "stream",
         "users",
     )
 
@@ -118,45 +124,60 @@ class _Method:
         self.name = name
         self.right = around.rights[name]
         self.quiet = self.right == actor.OPEN
-        self.room = around.lobby if self.quiet else around.room
+        self.room = around.room_of(name)
+        self.stream = handler.response_streaming
         self.domain = around.domain
         self.identify = around.identify
         self.users = users_named(handler)
-        self.deadline_seconds = around.deadline_seconds
+        self.patience = around.patience
         self.meter = meter_of(name)
         self._decode = handler.request_deserializer or _as_it_is
         self._encode = handler.response_serializer or _as_it_is
 
     def unary(self, behaviour: Unary) -> Unary:
-        async def serve(raw: bytes, context: Context) -> object:
+        async def serve(_: object, context: Context) -> object:
             # gRPC itself cancels a call whose client set a deadline.
-            deadline = asyncio.timeout(self.deadline_seconds) if context.time_remaining() is None else None
+            seconds = self.patience.deadline_seconds
+            deadline = asyncio.timeout(seconds) if context.time_remaining() is None else None
             async with _Surroundings(self, context, deadline) as around:
                 around.admit()
-                answer = behaviour(self._request(raw), context)
+                answer = behaviour(await self._only_request(context), context)
                 return self._encode(await (answer if deadline is None else _within(deadline, answer)))
 
         return serve
 
-    def one_to_many(self, behaviour: Stream) -> Stream:
-        async def serve(raw: bytes, context: Context) -> AsyncGenerator[object, None]:
+    def one_to_many(self, behaviour: Stream) -> Serve:
+        async def serve(_: object, context: Context) -> None:
             async with _Surroundings(self, context) as around:
                 around.admit()
-                async with aclosing(behaviour(self._request(raw), context)) as answers:
-                    async for answer in answers:
-                        yield self._encode(answer)
+                await self._write_all(behaviour(await self._only_request(context), context), context)
 
         return serve
 
-    def many_to_many(self, behaviour: Stream) -> Stream:
-        async def serve(raws: AsyncIterable[bytes], context: Context) -> AsyncGenerator[object, None]:
+    def many_to_many(self, behaviour: Stream) -> Serve:
+        async def serve(_: object, context: Context) -> None:
             async with _Surroundings(self, context) as around:
                 around.admit()
-                async with aclosing(behaviour(self._requests(raws), context)) as answers:
-                    async for answer in answers:
-                        yield self._encode(answer)
+                await self._write_all(behaviour(self._requests(context), context), context)
 
         return serve
+
+    async def _only_request(self, context: Context) -> object:
+        async for request in self._requests(context):
+            return request
+        raise Invalid(reasons.INVALID_REQUEST, "the call ended without a request")
+
+    async def _requests(self, context: Context) -> AsyncIterator[object]:
+        while (raw := await self._read(context)) is not grpc.aio.EOF:
+            yield self._request(raw)
+
+    async def _read(self, context: Context) -> Any:  # noqa: ANN401 - bytes, or the mark of the end
+        seconds = self.patience.request_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await context.read()
+        except TimeoutError:
+            raise _TooLate(f"the request was not whole within {seconds:g} s") from None
 
     def _request(self, raw: bytes) -> object:
         try:
@@ -170,9 +191,22 @@ class _Method:
                 actor.require_user(user, self.right)
         return request
 
-    async def _requests(self, raws: AsyncIterable[bytes]) -> AsyncIterator[object]:
-        async for raw in raws:
-            yield self._request(raw)
+    async def _write_all(self, answers: AsyncGenerator[Any, None], context: Context) -> None:
+        async with aclosing(answers):
+            async for answer in answers:
+                await self._write(self._encode(answer), context)
+
+    async def _write(self, answer: object, context: Context) -> None:
+        seconds = self.patience.read_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await context.write(answer)
+        except TimeoutError:
+            raise _TooLate(f"nothing was read of this stream for {seconds:g} s") from None
+
+
+class _TooLate(Exception):  # noqa: N818 - what the caller was
+    """A caller did not do his part in time; the text is for him."""
 
 
 class _Surroundings:
@@ -193,18 +227,19 @@ class _Surroundings:
         actor.act_as(self._actor)
         logs.bind_for_task(request_id=self._trailers[call.REQUEST_ID_KEY], method=self._method.name)
         self._context.set_trailing_metadata(tuple(self._trailers.items()))
-        self._method.room.enter()
         return self
 
     def admit(self) -> None:
         """Pass a caller who has the right that the method needs, while there is room."""
         if not self._actor.may(self._method.right):
             actor.require(self._method.right)
-        self._method.room.require()
+        caller = self._actor.name if self._actor.authenticated else None
+        leave = self._method.room.enter(caller, stream=self._method.stream)
+        self._context.add_done_callback(leave)  # type: ignore[arg-type]  # the stubs name a class, any callable does
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        # Cases: an answer; a failure by kind; our deadline; an abort by the use case (its status stands); a
-        # cancelled call or a stream nobody reads any more (there is no one to answer); what nobody foresaw.
+        # Cases: an answer; a failure by kind; our deadline; a caller too slow; an abort by the use case (its status
+        # stands); a cancelled call (there is no one to answer); what nobody foresaw.
         match error:
             case None:
                 self._context.set_trailing_metadata(tuple(self._trailers.items()))
@@ -212,7 +247,10 @@ class _Surroundings:
             case Failure():
                 await self._refuse(refusal(error, self._method.domain))
             case TimeoutError() if self._deadline is not None and self._deadline.expired():
-                await self._refuse(self._too_late())
+                seconds = self._method.patience.deadline_seconds
+                await self._refuse(self._too_late(f"no deadline was given and {seconds:g} s have passed"))
+            case _TooLate():
+                await self._refuse(self._too_late(str(error)))
             case grpc.aio.AbortError():
                 self._close(_aborted_with(self._context.code()))
             case Exception():
@@ -224,14 +262,12 @@ class _Surroundings:
         self._close(answer.code, answer, error)
         await self._context.abort(answer.code, answer.message, (*self._trailers.items(), *answer.trailers))
 
-    def _too_late(self) -> Refusal:
-        message = f"no deadline was given and {self._method.deadline_seconds:g} s have passed"
+    def _too_late(self, message: str) -> Refusal:
         return plain_refusal(StatusCode.DEADLINE_EXCEEDED, reasons.DEADLINE_EXCEEDED, message, self._method.domain)
 
     def _close(self, code: StatusCode, answer: Refusal | None = None, error: Exception | None = None) -> None:
         seconds = perf_counter() - self._started
         self._method.meter.end(code, seconds)
-        self._method.room.leave()
         about: dict[str, object] = {
             "code": code.name,
             "ms": round(seconds * 1_000, 3),

@@ -12,7 +12,7 @@ Usage, from a service's `app`:
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -25,7 +25,7 @@ from kernel import logs
 from kernel.environment import is_loopback
 from kernel.rpc import health
 from kernel.rpc.actor import OPEN, identify_local
-from kernel.rpc.interceptor import DEFAULT_DEADLINE_SECONDS, Handler, Interceptor, users_named
+from kernel.rpc.interceptor import Handler, Interceptor, Patience, users_named
 from kernel.rpc.perimeter import Perimeter
 from kernel.rpc.tls import TlsRefusal
 from kernel.rpc.users import UnreadableUser
@@ -52,21 +52,26 @@ class Limits:
 
     A call over `concurrent_rpcs` is answered RESOURCE_EXHAUSTED at once, reason OVERLOADED, with a retry hint; health
     and reflection are answered beyond it. `concurrent_streams` (per connection) is not lower: a stream over it is
-    refused with UNAVAILABLE, which clients send again by themselves.
+    refused with UNAVAILABLE, which clients send again by themselves. A connection over `connections` is closed at once;
+    one that has not said SETTINGS (and finished TLS) after `handshake_seconds`, or has no call for
+    `connection_idle_seconds`, gives its place back. What each of them stops: docs/security.md, "Denial".
     """
 
+    connections: int = 512
+    handshake_seconds: float = 10.0
     receive_bytes: int = 16 * 1024
     send_bytes: int = 4 * 1024 * 1024
     metadata_bytes: int = 8 * 1024
     concurrent_rpcs: int = 256
     concurrent_streams: int = 256
+    connection_idle_seconds: float = 120.0
     connection_age_seconds: float = 300.0
     connection_age_grace_seconds: float = 60.0
     keepalive_seconds: float = 60.0
     keepalive_timeout_seconds: float = 20.0
     least_ping_interval_seconds: float = 10.0
     ping_strikes: int = 2
-    deadline_seconds: float = DEFAULT_DEADLINE_SECONDS
+    patience: Patience = field(default_factory=Patience)
     drain_notice_seconds: float = 0.5
     drain_grace_seconds: float = 15.0
 
@@ -103,7 +108,7 @@ class RpcServer:
         self._interceptor = Interceptor(
             domain,
             self._rights,
-            self._limits.deadline_seconds,
+            self._limits.patience,
             self._limits.concurrent_rpcs,
             identify_local if perimeter is None else perimeter.access.identify,
         )
@@ -244,6 +249,9 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
     return [
         # Without it a second process binds the same port and takes every other connection.
         ("grpc.so_reuseport", 0),
+        ("grpc.max_allowed_incoming_connections", limits.connections),
+        ("grpc.server_handshake_timeout_ms", round(limits.handshake_seconds * 1_000)),
+        ("grpc.max_connection_idle_ms", round(limits.connection_idle_seconds * 1_000)),
         ("grpc.max_receive_message_length", limits.receive_bytes),
         ("grpc.max_send_message_length", limits.send_bytes),
         ("grpc.max_metadata_size", limits.metadata_bytes),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from bitvavo.endpoints import Endpoint
@@ -53,10 +54,14 @@ class LiveParts:
 
 @asynccontextmanager
 async def open_live(
-    settings: LiveSettings, exchange: BitvavoExchange, catalogue: Catalogue, candles: Candles
+    settings: LiveSettings,
+    ca_file: Path | None,
+    exchange: BitvavoExchange,
+    catalogue: Catalogue,
+    candles: Candles,
 ) -> AsyncIterator[LiveParts]:
-    """Build the live parts and close them at the end."""
-    opener = SocketOpener(settings.socket_url)
+    """Build the live parts and close them at the end. `ca_file` replaces the public authorities."""
+    opener = SocketOpener(settings.socket_url, ca_file=ca_file)
     recorder = None if settings.recording is None else Recorder(settings.recording)
     feed = Feed(opener, _paying(exchange), tap=recorder)
     watched = exchange if recorder is None else recorder.watching(exchange)

@@ -6,11 +6,14 @@ import sys
 import time
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals
+from ssl import create_default_context
 from urllib.request import urlopen
 
 import pytest
 
+from exchange_sim.__main__ import read_arguments
 from exchange_sim.generate_recording import generated_text
+from tests.bitvavo.raw_server import CERTIFICATE
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,3 +61,25 @@ def test_a_recording_with_frames_plays_while_the_rest_is_still(tmp_path: Path) -
 def read(address: str, path: str) -> list[str]:
     with urlopen(f"{address}/v2/{path}", timeout=5) as answer:  # noqa: S310  an address of our own process
         return [row["price"] for row in json.loads(answer.read())]
+
+
+def test_it_serves_tls_and_opens_the_accounts_of_a_file(tmp_path: Path) -> None:
+    accounts, ready = tmp_path / "accounts.json", tmp_path / "ready"
+    accounts.write_text(json.dumps([{"key": "k" * 64, "secret": "s", "rights": ["view"], "balances": {"EUR": "7"}}]))
+    words = [sys.executable, "-m", "exchange_sim", "--port", "0", "--markets", "2", "--ready-file", str(ready)]
+    words += ["--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE), "--accounts", str(accounts)]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().removeprefix("exchange_sim listening on ").strip()
+            assert address.startswith("https://")
+            trusting = create_default_context(cafile=CERTIFICATE)
+            with urlopen(f"{address}/_sim/money", timeout=5, context=trusting) as answer:  # noqa: S310  our own process
+                assert json.loads(answer.read())["EUR"]["deposited"] == "7"
+        finally:
+            process.kill()
+
+
+def test_half_a_certificate_is_refused() -> None:
+    with pytest.raises(SystemExit):
+        read_arguments(["--tls-cert", "certificate.pem"])

@@ -10,6 +10,7 @@ import grpc.aio
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
+from kernel.rpc.interceptor import Patience
 from kernel.rpc.server import Limits, RpcServer
 
 Generated: TypeAlias = Any  # compiled while the tests run: nothing can be known of its types
@@ -36,7 +37,11 @@ service ScratchService {
 """
 RIGHTS = {"/scratch.v1.ScratchService/Do": "do", "/scratch.v1.ScratchService/Follow": "read"}
 USERLESS = tuple(RIGHTS)
-QUICK = Limits(deadline_seconds=0.3, drain_notice_seconds=0.2, drain_grace_seconds=1.0)
+QUICK = Limits(
+    patience=Patience(deadline_seconds=0.3, request_seconds=0.5, read_seconds=0.5),
+    drain_notice_seconds=0.2,
+    drain_grace_seconds=1.0,
+)
 
 
 @dataclass

@@ -166,3 +166,15 @@ def test_a_secrets_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_only_a_loopback_ip_address_is_loopback(address: str, loopback: bool) -> None:  # noqa: FBT001
     assert is_loopback(address) is loopback
+
+
+def test_authorities_are_a_file_of_certificates_or_nothing(tmp_path: Path) -> None:
+    (tmp_path / "no_certificate.pem").write_text("hello")
+    good = Path(__file__).parents[1] / "bitvavo" / "loopback_certificate.pem"
+    assert Environment({"CA": str(good)}).authorities("CA") == good
+    assert Environment({"CA": ""}).authorities("CA") is None
+    for wrong in ("no_certificate.pem", "absent.pem"):
+        env = Environment({"CA": str(tmp_path / wrong)})
+        env.authorities("CA")
+        with pytest.raises(SettingsError, match=r"CA: found .* expected a file of PEM certificates"):
+            env.finish()

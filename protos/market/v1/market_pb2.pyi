@@ -416,7 +416,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_RIGHT_MISSING: _ErrorReason.ValueType  # 13
     """PERMISSION_DENIED: the caller lacks the right. Metadata: `right`, "read"."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 14
-    """DEADLINE_EXCEEDED: the call took longer than its deadline. No metadata."""
+    """DEADLINE_EXCEEDED: the call took longer than its deadline, its request was not whole within 10 s, or nothing was read
+    of its stream for 20 s. No metadata.
+    """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 15
     """INTERNAL: a defect of this service; its log has it under the request id in the trailers. No metadata."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 16
@@ -500,7 +502,9 @@ ERROR_REASON_EXCHANGE_REFUSED: ErrorReason.ValueType  # 12
 ERROR_REASON_RIGHT_MISSING: ErrorReason.ValueType  # 13
 """PERMISSION_DENIED: the caller lacks the right. Metadata: `right`, "read"."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 14
-"""DEADLINE_EXCEEDED: the call took longer than its deadline. No metadata."""
+"""DEADLINE_EXCEEDED: the call took longer than its deadline, its request was not whole within 10 s, or nothing was read
+of its stream for 20 s. No metadata.
+"""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
 """INTERNAL: a defect of this service; its log has it under the request id in the trailers. No metadata."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 16

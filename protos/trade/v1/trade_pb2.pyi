@@ -86,7 +86,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 24
     """Too many calls at once. RESOURCE_EXHAUSTED with RetryInfo."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 25
-    """The call took longer than its deadline; work that passed the claim goes on. DEADLINE_EXCEEDED."""
+    """The call took longer than its deadline; work that passed the claim goes on. Or its request was not whole within 10 s,
+    or nothing was read of its stream for 20 s. DEADLINE_EXCEEDED.
+    """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 26
     """A defect of this service; the log has it under the request id. INTERNAL."""
     ERROR_REASON_CONTENTION: _ErrorReason.ValueType  # 27
@@ -154,7 +156,9 @@ ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 23
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 24
 """Too many calls at once. RESOURCE_EXHAUSTED with RetryInfo."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 25
-"""The call took longer than its deadline; work that passed the claim goes on. DEADLINE_EXCEEDED."""
+"""The call took longer than its deadline; work that passed the claim goes on. Or its request was not whole within 10 s,
+or nothing was read of its stream for 20 s. DEADLINE_EXCEEDED.
+"""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 26
 """A defect of this service; the log has it under the request id. INTERNAL."""
 ERROR_REASON_CONTENTION: ErrorReason.ValueType  # 27

@@ -27,11 +27,12 @@ Changes = list[tuple[Price, str]]
 
 NOTHING: Final = "0"
 
-# Possessive: what was taken is never given back, so a refusal takes no longer than an acceptance.
-_PLAIN: Final = re.compile(r"(?:0|[1-9][0-9]{0,29}+)(?:\.[0-9]{1,15}+)?", re.ASCII)
+# A number ends where a comma stands, so a refusal looks back over one number at most. Nothing possessive: CPython
+# before 3.11.5 matches groups under them wrongly.
+_PLAIN: Final = re.compile(r"(?:0|[1-9][0-9]{0,29})(?:\.[0-9]{1,15})?", re.ASCII)
 # The same, but that nothing is written "0" and in no other way, so that no size needs to be looked at by itself.
-_SIZE: Final = r"(?:0(?:\.(?=0*+[1-9])[0-9]{1,15}+)?|[1-9][0-9]{0,29}+(?:\.[0-9]{1,15}+)?)"
-_SIZES: Final = re.compile(rf"(?:{_SIZE},)*+{_SIZE}", re.ASCII)
+_SIZE: Final = r"(?:0(?:\.(?=0{0,14}[1-9])[0-9]{1,15})?|[1-9][0-9]{0,29}(?:\.[0-9]{1,15})?)"
+_SIZES: Final = re.compile(rf"(?:{_SIZE},)*{_SIZE}", re.ASCII)
 
 
 class _Prices(dict[str, Price]):

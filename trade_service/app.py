@@ -34,15 +34,18 @@ from kernel.secret import Secret
 from kernel.telemetry import serve_metrics
 from policy.load import PolicyLoadError, load_directory
 from policy.policy import Policy
+from policy.rules.allowlist import AllowlistRule
 from protos.market.v1.market_pb2_grpc import MarketServiceStub
 from protos.trade.v1 import trade_pb2 as pb
 from protos.trade.v1 import trade_pb2_grpc
 from trade_service import reasons
+from trade_service.bitvavo_account import BitvavoAccount
 from trade_service.budget import Budget
 from trade_service.cancel import Cancel
 from trade_service.exchange import BitvavoExchange, keep_clock
 from trade_service.execute import Execute
 from trade_service.market import MarketService
+from trade_service.match import Match
 from trade_service.policies import PolicyBook
 from trade_service.readiness import Condition, Readiness
 from trade_service.reconcile import Reconcile
@@ -59,6 +62,7 @@ from trade_service.store.alarms import AlarmRows
 from trade_service.store.budget import BudgetRows
 from trade_service.store.claim import ClaimRows
 from trade_service.store.executions import ExecutionRows
+from trade_service.store.match import MatchRows
 from trade_service.store.proposals import ProposalRows
 from trade_service.store.reading import ReadingRows
 from trade_service.store.sweep import SweepRows
@@ -86,6 +90,7 @@ class Outside:
     client: TradeClient
     clock: ExchangeClock
     exchange: BitvavoExchange
+    account: BitvavoAccount
     market: MarketService
 
 
@@ -139,7 +144,9 @@ async def _open(settings: Settings, perimeter: Perimeter | None, stack: AsyncExi
     budget = RateBudget(now_ms, replicas=settings.replicas)
     client = TradeClient(http, Credentials(settings.key, settings.secret), now_ms=now_ms, observe=budget.observe)
     exchange = BitvavoExchange(client, budget, clock, settings.operator_id)
-    return Outside(database, admin, reconciler, client, clock, exchange, MarketService(MarketServiceStub(channel)))
+    account = BitvavoAccount(client, budget, clock, settings.operator_id)
+    market = MarketService(MarketServiceStub(channel))
+    return Outside(database, admin, reconciler, client, clock, exchange, account, market)
 
 
 async def _pool(url: Secret, connections_max: int, stack: AsyncExitStack) -> Database:
@@ -163,6 +170,15 @@ def _join(settings: Settings, outside: Outside, server: RpcServer, loops: Loops,
     reconcile = Reconcile(
         SweepRows(outside.reconciler), executions, proposals, budget_rows, outside.exchange, readiness, time.monotonic
     )
+    match = Match(
+        outside.account,
+        MatchRows(outside.reconciler),
+        admin,
+        readiness,
+        lambda: _listed_markets(settings.policy_dir),
+        time.monotonic,
+        halts=settings.halt_on_foreign_orders,
+    )
     cancel = Cancel(executions, outside.exchange)
     reading = ReadingRows(outside.database)
     trade = TradeRpc(Submit(proposals, book), execute, cancel, proposals, executions, reading, in_flight)
@@ -177,6 +193,7 @@ def _join(settings: Settings, outside: Outside, server: RpcServer, loops: Loops,
     loops.start("prepare", lambda: prepare(admin, reload, readiness))
     loops.start("exchange_clock", lambda: keep_clock(outside.client, outside.clock))
     loops.start("reconcile", reconcile.forever)
+    loops.start("match", match.forever)
     loops.start(
         "pulse",
         lambda: pulse(
@@ -205,6 +222,17 @@ def _read_directory(path: Path) -> Sequence[Policy]:
         )
         message = f"{len(violations)} problems in the policy directory; nothing changed"
         raise NotNow(reasons.POLICY_INVALID, message, violations) from None
+
+
+def _listed_markets(path: Path) -> frozenset[str]:
+    """Read which markets the policy files allow; none while one of them is wrong."""
+    try:
+        policies = _read_directory(path)
+    except NotNow:
+        logs.log("policy_directory_unread", why="a file is wrong; ReloadPolicies names every problem")
+        return frozenset()
+    rules = [rule for policy in policies for rule in policy.rules if isinstance(rule, AllowlistRule)]
+    return frozenset(market for rule in rules for market in rule.markets)
 
 
 async def _announce(settings: Settings, server: RpcServer, perimeter: Perimeter | None) -> None:

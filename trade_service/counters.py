@@ -10,6 +10,9 @@ _DECISIONS: Final = counter("interlock_decisions_total", "Decisions stored, by o
 _DENIALS: Final = counter("interlock_denials_total", "Verdicts that denied, by rule and code.", ["rule", "code"])
 _SETTLEMENTS: Final = counter("interlock_settlements_total", "Things learned about executions, by status.", ["status"])
 _UNRESOLVED: Final = gauge("interlock_executions_unresolved", "Executions whose outcome is not known.")
+_ACCOUNT: Final = gauge(
+    "interlock_account_orders_unexplained", "Orders no row explains, as last looked: ours (missing) or not.", ["kind"]
+)
 _OPEN: Final = gauge("interlock_executions_open", "Executions that rest at the exchange.")
 
 
@@ -30,3 +33,9 @@ def show_open(unresolved: int, resting: int) -> None:
     """Show how many executions are not final, as the last round of reconciliation saw them."""
     _UNRESOLVED.set(unresolved)
     _OPEN.set(resting)
+
+
+def show_account(missing: int, foreign: int) -> None:
+    """Show how many orders of the account no row explains, as the last look at it saw them."""
+    _ACCOUNT.labels("missing").set(missing)
+    _ACCOUNT.labels("foreign").set(foreign)

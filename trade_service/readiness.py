@@ -26,6 +26,8 @@ class Condition(StrEnum):
     """The database said whose orders these are."""
     RECONCILED = "reconciled"
     """Every unresolved row of before this start was looked up once."""
+    MATCHED = "matched"
+    """The account's orders at the exchange are all explained by our rows."""
     ATTESTED = "attested"
     """What the trade key may do was proved lately; met for good where nobody asks for that."""
 
@@ -45,6 +47,9 @@ NOT_YET: Final = MappingProxyType(
         Condition.DEPLOYMENT: Obstacle("the database has not yet said which deployment this is; nothing was judged"),
         Condition.RECONCILED: Obstacle(
             "orders of before this start are still being looked up at the exchange; nothing was judged"
+        ),
+        Condition.MATCHED: Obstacle(
+            "the account's orders at the exchange are not yet matched with the database; nothing was judged"
         ),
         Condition.ATTESTED: Obstacle(
             "what the trade key may do is not attested now; nothing was judged",

@@ -51,6 +51,7 @@ class Settings:
     operator_id: int
     window_ms: int
     replicas: int
+    halt_on_foreign_orders: bool
     policy_dir: Path
     ready_file: Path | None
     tls: TlsFiles | None
@@ -92,6 +93,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         operator_id=env.integer("BITVAVO_OPERATOR_ID", low=1, high=OPERATOR_ID_MAX),
         window_ms=round(window * 1000),
         replicas=env.integer("REPLICAS", low=1, high=REPLICAS_MAX, default=1),
+        halt_on_foreign_orders=env.flag("HALT_ON_FOREIGN_ORDERS", default=False),
         policy_dir=env.directory("POLICY_DIR"),
         ready_file=Path(ready_file) if ready_file else None,
         tls=tls,

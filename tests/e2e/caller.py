@@ -1,6 +1,6 @@
 """A client of the replicas, on grpc.aio, as a caller would write it; and what a failure says, decoded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -30,6 +30,7 @@ class Failure:
     retry_seconds: float | None
     violations: tuple[str, ...]
     """Type, subject and description of each."""
+    metadata: Mapping[str, str]
 
 
 class Caller:
@@ -107,7 +108,7 @@ class Caller:
             if detail.Unpack(retry):
                 retry_seconds = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
         violations = tuple(f"{one.type} {one.subject} {one.description}" for one in precondition.violations)
-        return Failure(error.code(), info.reason, retry_seconds, violations)
+        return Failure(error.code(), info.reason, retry_seconds, violations, dict(info.metadata))
 
 
 def buy(market: str = "BTC-EUR", quote_amount: str = "10") -> pb.OrderTerms:

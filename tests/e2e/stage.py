@@ -137,13 +137,15 @@ def stage() -> Iterator[Stage]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def start_system(folder: Path, server: EmbeddedPostgres, policies: Path, database: str = "stage") -> System:
+def start_system(
+    folder: Path, server: EmbeddedPostgres, policies: Path, database: str = "stage", replicas: int = REPLICAS
+) -> System:
     """Start the system on a server that tests can stop."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, DSN_VARIABLE, server.url())
         return System.start(
             folder / database,
-            replicas=REPLICAS,
+            replicas=replicas,
             simulator_args=("--still", "--points-per-minute", str(POINTS_PER_MINUTE)),
             policy_dir=policies,
             trade_env={"TRADE_SEND_WINDOW": f"{WINDOW_SECONDS:g}s"},

@@ -36,6 +36,8 @@ RECONCILER_READS = {
     },
     "trade_proposals": {"user_id", "proposal_id", "status", "expires_at"},
     "gpt_usage_log": {"user_id", "reservation_id", "status", "call_before"},
+    "users": {"user_id"},
+    "policies": {"canonical_json"},
     "trading_state": {
         *("scope", "subject", "state", "cancel_open_orders", "generation", "reason", "actor", "changed_at"),
     },

@@ -351,6 +351,8 @@ GRANT SELECT (user_id, execution_id, proposal_id, market, side, order_type, amou
 GRANT SELECT (user_id, proposal_id, status, expires_at) ON trade_proposals TO trade_reconciler;
 GRANT SELECT (user_id, reservation_id, status, call_before) ON gpt_usage_log TO trade_reconciler;
 GRANT SELECT ON trading_state TO trade_reconciler;
+GRANT SELECT (user_id) ON users TO trade_reconciler;
+GRANT SELECT (canonical_json) ON policies TO trade_reconciler;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO auditor;
 

@@ -68,11 +68,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_MARKET_UNAVAILABLE: _ErrorReason.ValueType  # 15
     """market_service does not answer, and a rule in force needs its facts. UNAVAILABLE with RetryInfo."""
     ERROR_REASON_EXCHANGE_UNAVAILABLE: _ErrorReason.ValueType  # 16
-    """The exchange does not answer. UNAVAILABLE with RetryInfo."""
+    """The exchange does not answer, so its orders are not yet matched with the database and nothing is claimed.
+    UNAVAILABLE with RetryInfo. An exchange that fails later makes executions UNKNOWN and is no error.
+    """
     ERROR_REASON_VERSION_SKEW: _ErrorReason.ValueType  # 17
     """This replica is older or newer than the database allows. UNAVAILABLE; metadata `min`, `max`, `own`."""
     ERROR_REASON_NOT_READY: _ErrorReason.ValueType  # 18
-    """The exchange's last 24 h are not yet matched with the database. UNAVAILABLE with RetryInfo."""
+    """The exchange's last 24 h are not yet matched with the database, or orders of before this start not yet looked up.
+    UNAVAILABLE with RetryInfo.
+    """
     ERROR_REASON_POLICY_INVALID: _ErrorReason.ValueType  # 19
     """A policy file is wrong; PreconditionFailure names file, line and key of every problem. FAILED_PRECONDITION."""
     ERROR_REASON_GENERATION_MISMATCH: _ErrorReason.ValueType  # 20
@@ -96,6 +100,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_KEY_NOT_ATTESTED: _ErrorReason.ValueType  # 28
     """What the trade key may do is not attested now, so nothing new is claimed; reads, cancels and admin go on.
     UNAVAILABLE with RetryInfo.
+    """
+    ERROR_REASON_ACCOUNT_NOT_MATCHED: _ErrorReason.ValueType  # 29
+    """The exchange has orders with this deployment's operator id that the database does not know, as after a restore:
+    nothing is claimed until their rows are back; reads, cancels and admin go on. Repeat nothing under a new id.
+    UNAVAILABLE with RetryInfo; metadata `orders`: how many.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -138,11 +147,15 @@ ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 14
 ERROR_REASON_MARKET_UNAVAILABLE: ErrorReason.ValueType  # 15
 """market_service does not answer, and a rule in force needs its facts. UNAVAILABLE with RetryInfo."""
 ERROR_REASON_EXCHANGE_UNAVAILABLE: ErrorReason.ValueType  # 16
-"""The exchange does not answer. UNAVAILABLE with RetryInfo."""
+"""The exchange does not answer, so its orders are not yet matched with the database and nothing is claimed.
+UNAVAILABLE with RetryInfo. An exchange that fails later makes executions UNKNOWN and is no error.
+"""
 ERROR_REASON_VERSION_SKEW: ErrorReason.ValueType  # 17
 """This replica is older or newer than the database allows. UNAVAILABLE; metadata `min`, `max`, `own`."""
 ERROR_REASON_NOT_READY: ErrorReason.ValueType  # 18
-"""The exchange's last 24 h are not yet matched with the database. UNAVAILABLE with RetryInfo."""
+"""The exchange's last 24 h are not yet matched with the database, or orders of before this start not yet looked up.
+UNAVAILABLE with RetryInfo.
+"""
 ERROR_REASON_POLICY_INVALID: ErrorReason.ValueType  # 19
 """A policy file is wrong; PreconditionFailure names file, line and key of every problem. FAILED_PRECONDITION."""
 ERROR_REASON_GENERATION_MISMATCH: ErrorReason.ValueType  # 20
@@ -166,6 +179,11 @@ ERROR_REASON_CONTENTION: ErrorReason.ValueType  # 27
 ERROR_REASON_KEY_NOT_ATTESTED: ErrorReason.ValueType  # 28
 """What the trade key may do is not attested now, so nothing new is claimed; reads, cancels and admin go on.
 UNAVAILABLE with RetryInfo.
+"""
+ERROR_REASON_ACCOUNT_NOT_MATCHED: ErrorReason.ValueType  # 29
+"""The exchange has orders with this deployment's operator id that the database does not know, as after a restore:
+nothing is claimed until their rows are back; reads, cancels and admin go on. Repeat nothing under a new id.
+UNAVAILABLE with RetryInfo; metadata `orders`: how many.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

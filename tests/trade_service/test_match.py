@@ -1,0 +1,333 @@
+"""The match with an exchange, a database and a clock written by hand: what it reads, when, and what follows."""
+
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+
+from kernel.alarms import Alarm, add_sink
+from kernel.errors import Unavailable
+from policy.model import Scope, State
+from tests.policy import given as rules
+from tests.trade_service import given
+from trade_service.account import AccountOrder, KnownOrder, client_order_id_of, shape_of
+from trade_service.match import DAY_MS, FOLLOW_UP_SECONDS, OVERLAP_MS, RETRY_SECONDS, WATCH_SECONDS, Match
+from trade_service.readiness import Condition, Readiness
+from trade_service.switch import Setting, Switch
+
+NOW_MS = given.SIGNED_MS
+MADE_AT = datetime.fromtimestamp(NOW_MS / 1000, UTC)
+DOWN = Unavailable("EXCHANGE_UNAVAILABLE", "down", retry_after_seconds=2.0)
+
+
+def order(number: int, operator_id: int | None = given.OPERATOR_ID, market: str = "BTC-EUR") -> AccountOrder:
+    shape = shape_of(rules.limit(market=market))
+    return AccountOrder(f"o{number}", str(UUID(int=number)), operator_id, shape, MADE_AT)
+
+
+def row(of: AccountOrder) -> KnownOrder:
+    client_order_id = client_order_id_of(of)
+    assert client_order_id is not None
+    return KnownOrder(client_order_id, of.operator_id or 0, of.order_id, of.shape)
+
+
+@dataclass
+class Account:
+    """Lists what a test put there; remembers every span it was asked for."""
+
+    listed: list[AccountOrder] = field(default_factory=list)
+    opened: list[AccountOrder] = field(default_factory=list)
+    failure: Unavailable | None = None
+    clock_ms: int | None = NOW_MS
+    asked: list[tuple[str, int, int]] = field(default_factory=list)
+    operator_id: int = given.OPERATOR_ID
+
+    def now_ms(self) -> int | None:
+        return self.clock_ms
+
+    async def open_orders(self) -> Sequence[AccountOrder]:
+        if self.failure is not None:
+            raise self.failure
+        return self.opened
+
+    async def orders(self, market: str, start_ms: int, end_ms: int) -> AsyncIterator[Sequence[AccountOrder]]:
+        self.asked.append((market, start_ms, end_ms))
+        for each in self.listed:
+            if each.shape.market == market:
+                yield [each]
+
+
+@dataclass
+class Store:
+    """Our rows."""
+
+    rows: list[AccountOrder] = field(default_factory=list)
+    newest: int | None = None
+    asked: int = 0
+
+    async def newest_ms(self) -> int | None:
+        return self.newest
+
+    async def allowed_markets(self) -> frozenset[str]:
+        return frozenset({"BTC-EUR"})
+
+    async def known(self, client_order_ids: Collection[UUID]) -> Mapping[UUID, KnownOrder]:
+        self.asked += 1
+        found = [row(each) for each in self.rows]
+        return {each.client_order_id: each for each in found if each.client_order_id in client_order_ids}
+
+
+@dataclass
+class Board:
+    """The kill switch's board."""
+
+    state: State = State.ACTIVE
+    changed_at: datetime = MADE_AT - timedelta(days=30)
+    cancels: bool = False
+    settings: list[tuple[Setting, str]] = field(default_factory=list)
+
+    async def switches(self) -> Sequence[Switch]:
+        return [Switch(Scope.GLOBAL, "", self.state, self.cancels, 1, "", "carol", self.changed_at)]
+
+    async def set_switch(self, setting: Setting, actor: str, _permit: object) -> None:
+        self.settings.append((setting, actor))
+        self.state = setting.state
+
+
+class Stage:
+    """A Match between parties of a test's own, and its clock."""
+
+    def __init__(self, *, halts: bool = False, listed: frozenset[str] = frozenset()) -> None:
+        self.now = 1000.0
+        self.account, self.store, self.board = Account(), Store(), Board()
+        self.readiness = Readiness()
+        self.match = Match(
+            self.account,
+            self.store,
+            cast("Any", self.board),
+            self.readiness,
+            lambda: listed,
+            lambda: self.now,
+            halts=halts,
+        )
+
+    async def round(self, seconds: float = 0.0) -> int:
+        """Run a round that much later; returns how many lists it asked for."""
+        self.now += seconds
+        if self.account.clock_ms is not None:
+            self.account.clock_ms += int(seconds * 1000)
+        self.account.asked.clear()
+        await self.match.round()
+        return len(self.account.asked)
+
+    @property
+    def matched(self) -> bool:
+        return self.readiness.holds(Condition.MATCHED)
+
+    def told(self) -> Unavailable:
+        """What a caller is told."""
+        for condition in set(Condition) - {Condition.MATCHED}:
+            self.readiness.meet(condition)
+        self.readiness.know_deployment(given.DEPLOYMENT)
+        with pytest.raises(Unavailable) as refused:
+            self.readiness.require()
+        return refused.value
+
+
+@pytest.fixture
+def alarms() -> Iterator[list[Alarm]]:
+    """Every alarm raised; none is held back as a repeat of another test's."""
+    import kernel.alarms  # noqa: PLC0415 - to forget what was told
+
+    kernel.alarms._told.clear()
+    raised: list[Alarm] = []
+    remove = add_sink(raised.append)
+    yield raised
+    remove()
+
+
+async def test_claims_wait_for_the_match_and_begin_once_every_order_has_its_row() -> None:
+    stage = Stage()
+    stage.account.listed = stage.store.rows = [order(1), order(2)]
+    assert stage.told().reason == "NOT_READY"
+    await stage.round()
+    assert stage.matched
+
+
+@pytest.mark.parametrize("where", ["listed", "opened"])
+async def test_an_order_of_ours_without_a_row_freezes_and_is_named(where: str, alarms: list[Alarm]) -> None:
+    stage = Stage()
+    setattr(stage.account, where, [order(number) for number in range(1, 8)])
+    stage.store.rows = [order(1)]
+    await stage.round()
+    told = stage.told()
+    assert (told.reason, told.metadata, told.retry_after_seconds) == ("ACCOUNT_NOT_MATCHED", {"orders": "6"}, 60.0)
+    (alarm,) = alarms
+    assert alarm.code == "ACCOUNT_NOT_MATCHED"
+    assert str(order(2)) in alarm.message
+    assert alarm.message.endswith("and 1 more")
+    assert str(order(2)) not in told.message, "whose orders they are is no caller's business"
+
+
+async def test_when_the_rows_are_back_it_trades_again_without_a_restart() -> None:
+    stage = Stage()
+    stage.account.listed = [order(1), order(2)]
+    await stage.round()
+    stage.store.rows, stage.store.asked = [order(1)], 0
+    assert await stage.round(5.0) == 0, "the database is asked, the exchange is not"
+    assert (stage.store.asked, stage.matched) == (1, False)
+    stage.store.rows = [order(1), order(2)]
+    assert await stage.round(4.0) == 0
+    assert not stage.matched
+    assert await stage.round(1.0) == 1, "then the account is looked at once more"
+    assert stage.matched
+
+
+async def test_waiting_does_not_thaw_the_look_begins_at_the_newest_claim_however_long_ago() -> None:
+    stage = Stage()
+    stage.store.newest = NOW_MS - 3 * DAY_MS
+    stage.account.listed = [order(1)]
+    for days_later, spans_asked in ((0, 4), (1, 5), (5, 10)):
+        assert await stage.round(days_later * DAY_MS / 1000) == spans_asked
+        spans = sorted((start, end) for _, start, end in stage.account.asked)
+        assert spans[0][0] == stage.store.newest - OVERLAP_MS
+        assert spans[-1][1] == stage.account.clock_ms
+        assert all(end == start for (_, end), (start, _) in pairwise(spans))
+        assert all(end - start <= DAY_MS for start, end in spans)
+        assert not stage.matched
+
+
+@pytest.mark.parametrize("newest", [None, NOW_MS - 1000, NOW_MS - DAY_MS + OVERLAP_MS])
+async def test_a_day_is_looked_at_in_any_case(newest: int | None) -> None:
+    stage = Stage()
+    stage.store.newest = newest
+    await stage.round()
+    assert stage.account.asked == [("BTC-EUR", NOW_MS - DAY_MS, NOW_MS)]
+
+
+async def test_markets_are_those_policies_ever_allowed_those_of_the_directory_and_those_of_open_orders() -> None:
+    stage = Stage(listed=frozenset({"ETH-EUR", "BTC-EUR"}))
+    stage.account.opened = stage.store.rows = [order(1, market="SOL-EUR")]
+    await stage.round()
+    assert [market for market, _, _ in stage.account.asked] == ["BTC-EUR", "ETH-EUR", "SOL-EUR"]
+
+
+async def test_an_order_that_shows_up_late_is_found_by_the_second_look() -> None:
+    stage = Stage()
+    await stage.round()
+    assert stage.matched
+    stage.account.listed = [order(1)]
+    assert await stage.round(FOLLOW_UP_SECONDS - 1) == 0
+    assert await stage.round(1) == 1
+    assert stage.account.asked[0][1] == NOW_MS - OVERLAP_MS
+    assert not stage.matched
+
+
+async def test_afterwards_it_looks_every_ten_minutes_a_little_further_back_than_the_last_time() -> None:
+    stage = Stage()
+    await stage.round()
+    await stage.round(FOLLOW_UP_SECONDS)
+    followed_up_ms = stage.account.clock_ms or 0
+    assert await stage.round(WATCH_SECONDS - 1) == 0
+    assert await stage.round(1) == 1
+    assert stage.account.asked == [("BTC-EUR", followed_up_ms - OVERLAP_MS, stage.account.clock_ms)]
+    assert stage.matched
+
+
+@pytest.mark.parametrize("broken", ["exchange", "clock"])
+async def test_an_exchange_that_does_not_answer_keeps_claims_waiting_and_says_so(broken: str) -> None:
+    stage = Stage()
+    if broken == "clock":
+        stage.account.clock_ms = None
+    else:
+        stage.account.failure = DOWN
+    await stage.round()
+    assert stage.told().reason == "EXCHANGE_UNAVAILABLE"
+    stage.account.failure, stage.account.clock_ms = None, NOW_MS
+    assert await stage.round(2.0) == 1
+    assert stage.matched
+
+
+async def test_once_matched_an_exchange_that_fails_costs_no_claim_and_few_points() -> None:
+    stage = Stage()
+    await stage.round()
+    stage.account.failure = DOWN
+    await stage.round(FOLLOW_UP_SECONDS)
+    assert stage.matched
+    stage.account.failure = None
+    assert await stage.round(RETRY_SECONDS - 1) == 0
+    assert await stage.round(1) == 1
+
+
+async def test_a_failed_look_does_not_thaw_and_keeps_saying_why() -> None:
+    stage = Stage()
+    stage.account.listed = [order(1)]
+    await stage.round()
+    stage.account.failure = DOWN
+    await stage.round(WATCH_SECONDS)
+    assert stage.told().reason == "ACCOUNT_NOT_MATCHED"
+
+
+@pytest.mark.parametrize("operator_id", [8, 0, None])
+async def test_an_order_of_somebody_else_is_told_once_and_freezes_nothing(
+    operator_id: int | None, alarms: list[Alarm]
+) -> None:
+    stage = Stage()
+    stage.account.opened = [order(1, operator_id)]
+    for seconds in (0.0, FOLLOW_UP_SECONDS, WATCH_SECONDS):
+        await stage.round(seconds)
+    assert stage.matched
+    assert [alarm.code for alarm in alarms] == ["FOREIGN_ORDERS"]
+    assert str(order(1)) in alarms[0].message
+    assert stage.board.settings == []
+
+
+async def test_if_wished_orders_of_somebody_else_halt_trading_before_a_claim_is_made() -> None:
+    stage = Stage(halts=True)
+    stage.board.cancels = True
+    stage.account.opened = [order(1, 8)]
+    await stage.round()
+    ((setting, actor),) = stage.board.settings
+    assert (setting.scope, setting.state, setting.cancel_open_orders, actor) == (
+        *(Scope.GLOBAL, State.HALTED, True, "system"),
+    )
+    assert str(order(1)) in setting.reason
+
+
+@pytest.mark.parametrize(
+    ("minutes_after", "halted"),
+    [(-1, True), (1, False)],
+    ids=["let go on before the order was made", "let go on after it"],
+)
+async def test_at_a_start_what_was_looked_into_halts_no_second_time(minutes_after: int, *, halted: bool) -> None:
+    stage = Stage(halts=True)
+    stage.board.changed_at = MADE_AT + timedelta(minutes=minutes_after)
+    stage.account.listed = [order(1, 8)]
+    await stage.round()
+    assert bool(stage.board.settings) is halted
+
+
+async def test_later_every_new_order_of_somebody_else_halts_again_and_a_known_one_does_not() -> None:
+    stage = Stage(halts=True)
+    await stage.round()
+    stage.account.opened = [order(1, 8)]
+    await stage.round(FOLLOW_UP_SECONDS)
+    assert len(stage.board.settings) == 1
+    stage.board.state, stage.board.changed_at = State.ACTIVE, MADE_AT + timedelta(days=1)
+    await stage.round(WATCH_SECONDS)
+    assert len(stage.board.settings) == 1
+    stage.account.opened.append(order(2, 8))
+    await stage.round(WATCH_SECONDS)
+    assert len(stage.board.settings) == 2
+
+
+async def test_what_is_halted_stays_as_it_is() -> None:
+    stage = Stage(halts=True)
+    stage.board.state = State.HALTED
+    stage.account.opened = [order(1, 8)]
+    await stage.round()
+    assert stage.board.settings == []

@@ -154,7 +154,7 @@ def _inserting(url: str) -> Prepare:
 
 def _bare_post(stage: Stage, session: aiohttp.ClientSession) -> Candidate:
     """POST the same bytes with nothing around them."""
-    credentials = Credentials(Secret(stage.key.key), Secret(stage.key.secret))
+    credentials = Credentials(Secret(stage.rivals_key.key), Secret(stage.rivals_key.secret))
 
     async def call(item: tuple[str, str]) -> None:
         values = claim_values(*item, "{}")

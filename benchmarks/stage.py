@@ -24,6 +24,7 @@ POINTS_PER_MINUTE: Final = 1_000_000_000
 EUR: Final = "1000000000"
 MID: Final = 75_000
 LEVELS: Final = 100
+RIVALS_ACCOUNT: Final = "rivals"
 RIVALS: Final = ("floor", "batched", "dbos")
 TRACED: Final = Kind("benchmarks.traced", "TRADE", "trade.ready")
 
@@ -35,6 +36,7 @@ class Stage:
     folder: Path
     system: System
     key: KeyFiles
+    rivals_key: KeyFiles
     addresses: dict[str, str]
     pids: dict[str, int]
     by_hand_url: str
@@ -80,15 +82,17 @@ def staged(folder: Path, progress: Progress) -> Iterator[Stage]:
         )
         stack.callback(system.stop)
         key = kept_key(folder / "secrets" / "trade_service")
-        _open_market(system, key)
+        # An account of their own: to trade_service, orders with its operator id and no row of its would be a restore.
+        rivals_key = kept_key(folder / "secrets" / "rivals")
+        _open_market(system, {ACCOUNT: key, RIVALS_ACCOUNT: rivals_key})
         by_hand_url, system_url = (_make_database(admin_url, name) for name in ("bench_by_hand", "bench_dbos"))
         with psycopg.connect(by_hand_url) as connection:
             connection.execute(SCHEMA)
         environment = {
             "BENCH_MARKET": system.market.address,
             "BENCH_EXCHANGE": f"{system.simulator.url}/v2",
-            "BENCH_KEY": key.key,
-            "BENCH_SECRET": key.secret,
+            "BENCH_KEY": rivals_key.key,
+            "BENCH_SECRET": rivals_key.secret,
             "BENCH_DATABASE": by_hand_url,
             "BENCH_SYSTEM_DATABASE": system_url,
         }
@@ -101,22 +105,20 @@ def staged(folder: Path, progress: Progress) -> Iterator[Stage]:
             addresses[name] = f"127.0.0.1:{json.loads(rival.wait_ready())['grpc']}"
             pids[name] = rival.pid
             progress(f"{name} on {addresses[name]}")
-        yield Stage(folder, system, key, addresses, {name: pid for name, pid in pids.items() if pid}, by_hand_url)
+        yield Stage(
+            folder, system, key, rivals_key, addresses, {name: pid for name, pid in pids.items() if pid}, by_hand_url
+        )
 
 
-def _open_market(system: System, key: KeyFiles) -> None:
-    """Give the account money and the market depth that no run uses up."""
+def _open_market(system: System, accounts: dict[str, KeyFiles]) -> None:
+    """Give the accounts money and the market depth that no run uses up."""
     simulator = system.simulator
     simulator.admin("POST", "limits", points_per_minute=POINTS_PER_MINUTE)
-    simulator.admin(
-        "POST",
-        "accounts",
-        account=ACCOUNT,
-        key=key.key,
-        secret=key.secret,
-        rights=["view", "trade"],
-        balances={"EUR": EUR},
-    )
+    for account, key in accounts.items():
+        rights, balances = ["view", "trade"], {"EUR": EUR}
+        simulator.admin(
+            "POST", "accounts", account=account, key=key.key, secret=key.secret, rights=rights, balances=balances
+        )
     sides = {
         name: [[str(MID + sign * step), f"{100 + step}.12345678"] for step in range(1, LEVELS + 1)]
         for name, sign in (("bids", -1), ("asks", 1))

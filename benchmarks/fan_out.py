@@ -11,7 +11,9 @@ from typing import Any
 
 import grpc.aio
 
-from benchmarks.market_stage import MARKET, moving, stage
+from benchmarks.cpu import seconds_by_process
+from benchmarks.market_hand import MARKET
+from benchmarks.market_stage import moving, stage
 from protos.market.v1 import market_pb2 as pb
 from protos.market.v1.market_pb2_grpc import MarketServiceStub
 
@@ -35,9 +37,11 @@ async def _load(readers: int, rate: int) -> dict[str, float]:
         await stack.enter_async_context(moving(running.exchange, rate, DEPTH))
         stub = MarketServiceStub(channel)
         begins = time.monotonic() + WARM_SECONDS + readers / 500
-        ends = begins + MEASURED_SECONDS
         tasks = [asyncio.create_task(_read(stub, begins, latencies, skipped)) for _ in range(readers)]
-        await asyncio.sleep(ends - time.monotonic())
+        await asyncio.sleep(begins - time.monotonic())
+        before = seconds_by_process({"service": running.pid})
+        await asyncio.sleep(begins + MEASURED_SECONDS - time.monotonic())
+        used = {name: seconds - before[name] for name, seconds in seconds_by_process({"service": running.pid}).items()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -47,6 +51,7 @@ async def _load(readers: int, rate: int) -> dict[str, float]:
         "p99_ms": latencies[int(len(latencies) * 0.99)],
         "messages_per_s": len(latencies) / MEASURED_SECONDS,
         "skipped_share": skipped[0] / (len(latencies) + skipped[0]),
+        **{f"{name}_cpu_us_per_message": seconds / len(latencies) * 1e6 for name, seconds in used.items()},
     }
 
 

@@ -13,9 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-
-MARKET = "BTC-EUR"
 START_SECONDS = 30.0
 LOOK_SECONDS = 0.02
 
@@ -54,34 +51,15 @@ async def stage() -> AsyncIterator[Stage]:
 @asynccontextmanager
 async def moving(exchange: str, per_second: float, levels: int) -> AsyncIterator[None]:
     """Let the market change so many times a second, each change told by one frame."""
-    async with aiohttp.ClientSession(exchange) as session:
-        batch = {"book_batch_ms": round(1000 / per_second)}
-        await (await session.post("/_sim/switches", json=batch)).read()
-        hand = asyncio.create_task(_move(session, per_second, levels))
-        try:
-            yield
-        finally:
-            hand.cancel()
-            await asyncio.gather(hand, return_exceptions=True)
+    with contextlib.ExitStack() as processes:
+        _start(processes, ["benchmarks.market_hand", exchange, str(per_second), str(levels)], {})
+        yield
 
 
 def resident_bytes(pid: int) -> int:
     """Return how much memory a process has in use."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-async def _move(session: aiohttp.ClientSession, per_second: float, levels: int) -> None:
-    turn = 0
-    due = time.monotonic()
-    while True:
-        turn += 1
-        size = f"1.{turn % 1000:03}"
-        bids = [[str(49_990 - 10 * n), size] for n in range(levels)]
-        asks = [[str(50_000 + 10 * n), size] for n in range(levels)]
-        await (await session.post("/_sim/book", json={"market": MARKET, "bids": bids, "asks": asks})).read()
-        due = max(due + 1 / per_second, time.monotonic() - 1)
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
 
 
 def _start(processes: contextlib.ExitStack, words: list[str], more: dict[str, str]) -> subprocess.Popen[bytes]:

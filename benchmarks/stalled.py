@@ -4,7 +4,8 @@ import asyncio
 
 import grpc.aio
 
-from benchmarks.market_stage import MARKET, moving, resident_bytes, stage
+from benchmarks.market_hand import MARKET
+from benchmarks.market_stage import moving, resident_bytes, stage
 from protos.market.v1 import market_pb2 as pb
 from protos.market.v1.market_pb2_grpc import MarketServiceStub
 

@@ -1,10 +1,10 @@
 """Turns what the use cases say into messages of `market.v1`; only `rpc` calls it."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from bitvavo.book import BookView
@@ -15,6 +15,8 @@ from market_service.model import Answer, Candle, CandleState, Freshness, Interva
 from protos.market.v1 import market_pb2 as pb
 
 NANOS: Final = 1_000_000_000
+DAY_SECONDS: Final = 86_400
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _QUALITIES: Final = {
     Quality.GOOD: pb.QUALITY_GOOD,
@@ -62,10 +64,17 @@ _ORDER_TYPES: Final = {
 
 def freshness(of: Freshness) -> pb.Freshness:
     """Write how old an answer is; the age is rounded up to the next nanosecond."""
-    as_of = Timestamp()
-    as_of.FromDatetime(of.as_of)
-    seconds, rest = divmod(int(of.age_seconds * NANOS) + 1, NANOS)
-    return pb.Freshness(as_of=as_of, age=Duration(seconds=seconds, nanos=rest), quality=_QUALITIES[of.quality])
+    written = pb.Freshness()
+    write_freshness(written, of)
+    return written
+
+
+def write_freshness(to: pb.Freshness, of: Freshness) -> None:
+    """Write how old an answer is into a message that is used again."""
+    since = of.as_of - EPOCH
+    to.as_of.seconds, to.as_of.nanos = since.days * DAY_SECONDS + since.seconds, since.microseconds * 1_000
+    to.age.seconds, to.age.nanos = divmod(int(of.age_seconds * NANOS) + 1, NANOS)
+    to.quality = _QUALITIES[of.quality]
 
 
 def market(rules: MarketRules) -> pb.Market:

@@ -12,7 +12,10 @@ SILENT_SECONDS: Final = 4.0
 
 def freshness(proofs: tuple[Proof | None, ...], now: float, quality: Quality) -> Freshness:
     """Return the age by the newest of the proofs; GOOD and RESYNCING become STALE when it is too long ago."""
-    newest = max((each for each in proofs if each is not None), key=lambda proof: proof.at, default=None)
+    newest = None
+    for proof in proofs:  # by hand: every message of every stream comes through here
+        if proof is not None and (newest is None or proof.at > newest.at):
+            newest = proof
     if newest is None:
         return Freshness(datetime.now(UTC), 0.0, Quality.STALE)
     age = now - newest.at

@@ -42,6 +42,7 @@ class LiveParts:
         """Begin to listen as soon as anything is wanted."""
         loops.start("feed", self.feed.run)
         loops.start("statuses", self.streams.books.watch_statuses)
+        loops.start("ages", self.streams.books.watch_ages)
         loops.start("audit", self.audit.run)
         if self.recorder is not None:
             loops.start("recorder", self.recorder.run)

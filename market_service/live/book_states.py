@@ -8,9 +8,8 @@ from typing import Final
 from bitvavo.book import BookView, LocalBook
 from bitvavo.frames import BookDelta
 from bitvavo.proof import Proof
-from market_service.live.aging import SILENT_SECONDS
 from market_service.live.slots import Slots
-from market_service.model import Freshness
+from market_service.model import Freshness, Quality
 
 MAX_DEPTHS: Final = 16
 TRADING: Final = "trading"
@@ -61,6 +60,8 @@ class LiveBook:
     status: str = TRADING
     readers: set[Slots[str]] = field(default_factory=set)
     seeded: Proof | None = None
+    quality: Quality = Quality.STALE
+    """As it was when the readers were last told."""
     asked_at: float = float("-inf")
     pause_seconds: float = 0.0
     reading: asyncio.Task[None] | None = None
@@ -96,11 +97,7 @@ class BookReader:
         """
         skipped = 0
         while True:
-            try:
-                async with asyncio.timeout(SILENT_SECONDS):
-                    skipped += (await self._slots.take())[1]
-            except TimeoutError:
-                pass  # a book that nobody changes may have become stale
+            skipped += (await self._slots.take())[1]
             state = self._state(skipped)
             told = (state.view.nonce if state.view else None, state.freshness.quality, state.status)
             if told != self._told:

@@ -33,6 +33,8 @@ from market_service.ports import Exchange
 SNAPSHOT_DEPTH: Final = 1000
 STATUS_SECONDS: Final = 3.0
 STATUS_AGE_SECONDS: Final = 5.0
+AGE_SECONDS: Final = 0.5
+"""How often the ages of books are looked at: one look for all readers, no timer for each."""
 
 _LOSSES: Final = counter("market_books_lost_total", "Books that were not known to be right any more, by why.", ["why"])
 _SNAPSHOTS: Final = counter("market_snapshots_total", "Snapshots asked for, by what became of them.", ["how"])
@@ -181,6 +183,14 @@ class LiveBooks:
                 rules = listing.by_name.get(market)
                 self._status(live, rules.status if rules is not None else "")
 
+    async def watch_ages(self) -> None:
+        """Look, until cancelled, which books have become stale, or fresh again, without a change: readers are told."""
+        while True:
+            await asyncio.sleep(AGE_SECONDS)
+            for live in self._live.values():
+                if self._freshness(live).quality is not live.quality:
+                    self._tell(live)
+
     async def close(self) -> None:
         """End the snapshots under way and every reader's wait."""
         self._closed = True
@@ -223,7 +233,7 @@ class LiveBooks:
         self._tell(live)
 
     def _tell(self, live: LiveBook) -> None:
-        market = live.book.market
+        market, live.quality = live.book.market, self._freshness(live).quality
         for slots in live.readers:
             slots.put(market)
 

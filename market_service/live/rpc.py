@@ -121,7 +121,7 @@ class WrittenStates:
                 self._kept.clear()
             kept = self._kept[key] = state.view, answers.book_state(state.market, state.view)
         message = kept[1]
-        message.freshness.CopyFrom(answers.freshness(state.freshness))
+        answers.write_freshness(message.freshness, state.freshness)
         message.skipped = state.skipped
         message.market_status = answers.MARKET_STATUSES.get(state.status, pb.MARKET_STATUS_UNSPECIFIED)
         return message

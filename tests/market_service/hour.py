@@ -221,7 +221,7 @@ async def play(seconds: float) -> Hour:
     }
     for channel, part in parts.items():
         feed.listen(channel, part)
-    running = [asyncio.create_task(feed.run()), asyncio.create_task(books.watch_statuses())]
+    running = [asyncio.create_task(each()) for each in (feed.run, books.watch_statuses, books.watch_ages)]
     audit = Audit(books, exchange, AUDIT_SECONDS)
     chance, ends = random.Random(9), loop.time() + seconds
     readers = [asyncio.create_task(_readers(hour, parts, exchange.names, chance, ends)) for _ in range(4)]

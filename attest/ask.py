@@ -42,7 +42,8 @@ async def attest_key(
     `statement` is the operator's declaration, or why there is none.
 
     Raises:
-        SettingsError: the exchange's URL is not one we may talk to, or its authorities cannot be read.
+        SettingsError: the exchange's URL is not one we may talk to.
+        OSError: its authorities cannot be read any more.
     """
     fingerprint = credentials.key.fingerprint()
     async with _open(settings) as http:
@@ -92,6 +93,3 @@ def _open(settings: Settings) -> httpx.AsyncClient:
         return open_client(settings.rest_url, ATTEST_ENDPOINTS, ca_file=settings.ca_file)
     except ValueError as error:
         raise SettingsError(f"settings refused:\n  BITVAVO_REST_URL: {error}") from None
-    except OSError:
-        found = f"no certificates can be read from {settings.ca_file}; expected a PEM file"
-        raise SettingsError(f"settings refused:\n  BITVAVO_CA_FILE: {found}") from None

@@ -39,7 +39,7 @@ def read_settings(variables: Mapping[str, str], role: Role) -> Settings:
     env = Environment(variables)
     other, own = KEY_VARIABLES[role.counterpart], KEY_VARIABLES[role]
     env.forbid(*(f"{other}_{part}{end}" for part in ("KEY", "SECRET") for end in ("", "_FILE")), because=BECAUSE)
-    declaration, authorities = env.optional("ATTEST_DECLARATION_FILE"), env.optional("BITVAVO_CA_FILE")
+    declaration = env.optional("ATTEST_DECLARATION_FILE")
     settings = Settings(
         role=role,
         key_file=Path(env.text(f"{own}_KEY_FILE")),
@@ -47,7 +47,7 @@ def read_settings(variables: Mapping[str, str], role: Role) -> Settings:
         declaration_file=Path(declaration) if declaration else None,
         directory=read_directory(env),
         rest_url=env.text("BITVAVO_REST_URL", default=DEFAULT_REST_URL),
-        ca_file=Path(authorities) if authorities else None,
+        ca_file=env.authorities("BITVAVO_CA_FILE"),
         market=env.text("ATTEST_MARKET", default=DEFAULT_MARKET),
         patience_seconds=env.duration("ATTEST_PATIENCE", low=0, high=PATIENCE_SECONDS_MAX, default="60s"),
     )

@@ -99,7 +99,7 @@ class AttestationWatch:
             waits_for = doubt
             await asyncio.sleep(START_LOOK_SECONDS)
 
-    async def follow(self, tell: Callable[[bool], None]) -> None:
+    async def follow(self, tell: Callable[[bool], None] = lambda _: None) -> None:
         """Look for ever; `tell` gets every time whether the key is attested. A lost attestation is an alarm."""
         while True:
             before = self.attested

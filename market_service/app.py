@@ -16,6 +16,8 @@ from bitvavo.market_client import MarketClient
 from bitvavo.signing import Credentials
 from bitvavo.transport import open_client
 from kernel import logs
+from kernel.attestation import Role
+from kernel.attestation_watch import AttestationWatch
 from kernel.db_safety import UnsafeDatabaseError
 from kernel.environment import SettingsError
 from kernel.lifecycle import Loops
@@ -50,19 +52,22 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises:
         SettingsError: the exchange's URL is not one we may talk to, the metrics' address cannot be listened on, or the
-            files of the perimeter cannot be used.
+            key is not attested in time, or the files of the perimeter cannot be used.
         ServerRefusal: the address for gRPC cannot be listened on.
         UnsafeDatabaseError: the database of the scans must not be used.
         OSError: the ready file cannot be written.
     """
+    attestation = _attestation(settings)
+    if attestation is not None:
+        await attestation.wait(stop)
     perimeter = open_perimeter(settings.tls, NAME)
     async with _open(settings) as http:
-        exchange = _exchange(settings, http)
+        exchange = _exchange(settings, http, attestation)
         catalogue = Catalogue(exchange)
         candles = Candles(exchange, catalogue, exchange)
         async with open_live(settings.live, settings.ca_file, exchange, catalogue, candles) as live:
             use_cases = build(exchange, catalogue, candles, live.streams)
-            await _serve(settings, perimeter, stop, exchange, use_cases, live)
+            await _serve(settings, perimeter, stop, exchange, use_cases, live, attestation)
 
 
 async def _serve(
@@ -72,6 +77,7 @@ async def _serve(
     exchange: BitvavoExchange,
     use_cases: UseCases,
     live: LiveParts,
+    attestation: AttestationWatch | None,
 ) -> None:
     server = RpcServer(
         domain=DOMAIN,
@@ -88,6 +94,8 @@ async def _serve(
         server.add(add_ScanServiceServicer_to_server, scans.rpc)
         loops.start("pulse", pulse.run)
         loops.start("markets", use_cases.catalogue.keep_fresh)
+        if attestation is not None:
+            loops.start("attestation", attestation.follow)
         live.start(loops)
         keep_perimeter(perimeter, loops)
         await _announce(settings, server, perimeter)
@@ -134,7 +142,14 @@ def _open(settings: Settings) -> httpx.AsyncClient:
         raise SettingsError(f"settings refused:\n  BITVAVO_REST_URL: {error}") from None
 
 
-def _exchange(settings: Settings, http: httpx.AsyncClient) -> BitvavoExchange:
+def _attestation(settings: Settings) -> AttestationWatch | None:
+    key = settings.readonly_key
+    if settings.attestation is None or key is None:
+        return None
+    return AttestationWatch(settings.attestation, Role.MARKET, key.key.fingerprint)
+
+
+def _exchange(settings: Settings, http: httpx.AsyncClient, attestation: AttestationWatch | None) -> BitvavoExchange:
     key = settings.readonly_key
     points, clock = Points(), ExchangeClock(time.monotonic)
 
@@ -145,7 +160,9 @@ def _exchange(settings: Settings, http: httpx.AsyncClient) -> BitvavoExchange:
     client = MarketClient(
         http, Credentials(key.key, key.secret) if key else None, now_ms=now_ms, observe=points.observe
     )
-    exchange = BitvavoExchange(client, points, clock, has_key=key is not None)
+    exchange = BitvavoExchange(
+        client, points, clock, has_key=key is not None, attested=lambda: attestation is None or attestation.attested
+    )
     return exchange
 
 

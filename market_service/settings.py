@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from kernel.attestation_watch import AttestationSettings, read_attestation_settings
 from kernel.decimals import parse_decimal
 from kernel.environment import Environment, is_loopback
 from kernel.rpc.tls import TlsFiles, read_tls_files, require_loopback_peer
@@ -56,7 +57,8 @@ class ReadonlyKey:
 class Settings:
     """All that can be set. Addresses are "host:port".
 
-    Without `readonly_key` only public data is answered, without `scans` there are none.
+    Without `readonly_key` only public data is answered, without `scans` there are none. Without `attestation`, on
+    loopback only, nobody asks what the key may do.
     """
 
     listen: str
@@ -66,6 +68,7 @@ class Settings:
     live: LiveSettings
     readonly_key: ReadonlyKey | None
     scans: ScanSettings | None
+    attestation: AttestationSettings | None
     ready_file: Path | None
     tls: TlsFiles | None
 
@@ -85,14 +88,16 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     tls = read_tls_files(env, "MARKET", listen, metrics_listen)
     ready_file = env.optional("MARKET_READY_FILE")
     rest_url = env.text("BITVAVO_REST_URL", default=DEFAULT_REST_URL)
+    readonly_key = _readonly_key(env, loopback=loopback)
     settings = Settings(
         listen=listen,
         metrics_listen=metrics_listen,
         rest_url=rest_url,
         ca_file=env.authorities("BITVAVO_CA_FILE"),
         live=read_live_settings(env, rest_url),
-        readonly_key=_readonly_key(env, loopback=loopback),
+        readonly_key=readonly_key,
         scans=_scans(env, tls, loopback=loopback),
+        attestation=read_attestation_settings(env, required=not loopback and readonly_key is not None),
         ready_file=Path(ready_file) if ready_file else None,
         tls=tls,
     )

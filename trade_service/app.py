@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,8 @@ from bitvavo.signing import Credentials
 from bitvavo.transport import open_client
 from kernel import logs
 from kernel.alarms import add_sink
+from kernel.attestation import Role
+from kernel.attestation_watch import AttestationWatch
 from kernel.db import Database, Reasons
 from kernel.db_safety import UnsafeDatabaseError
 from kernel.db_watch import DatabaseWatch
@@ -47,7 +50,7 @@ from trade_service.execute import Execute
 from trade_service.market import MarketService
 from trade_service.match import Match
 from trade_service.policies import PolicyBook
-from trade_service.readiness import Condition, Readiness
+from trade_service.readiness import Readiness
 from trade_service.reconcile import Reconcile
 from trade_service.reload import Reload
 from trade_service.rpc.admin import AdminRpc
@@ -56,7 +59,7 @@ from trade_service.rpc.requests import check_terms
 from trade_service.rpc.rights import DOMAIN, RIGHTS, USERLESS
 from trade_service.rpc.trade import TradeRpc
 from trade_service.settings import Settings
-from trade_service.start import prepare, pulse
+from trade_service.start import prepare, pulse, take_attestation
 from trade_service.store.admin import AdminRows
 from trade_service.store.alarms import AlarmRows
 from trade_service.store.budget import BudgetRows
@@ -98,10 +101,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set, then drain: no new call, every send under way is settled.
 
     Raises:
-        SettingsError: the exchange's URL is not one we may talk to, or the files of the perimeter cannot be used.
+        SettingsError: the exchange's URL is not one we may talk to, the key is not attested in time, or the files
+            of the perimeter cannot be used.
         ServerRefusal, OSError: an address cannot be listened on.
         UnsafeDatabaseError: the database must not be used for this.
     """
+    attestation = _attestation(settings)
+    if attestation is not None:
+        await attestation.wait(stop)
     async with AsyncExitStack() as stack:
         perimeter = open_perimeter(settings.tls, NAME)
         outside = await _open(settings, perimeter, stack)
@@ -110,7 +117,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         in_flight = InFlight()
         server = RpcServer(domain=DOMAIN, rights=RIGHTS, userless=USERLESS, limits=LIMITS, perimeter=perimeter)
         loops = await stack.enter_async_context(Loops())
-        _join(settings, outside, server, loops, in_flight)
+        _join(settings, outside, server, loops, in_flight, attestation)
         loops.start("databases", watch.forever)
         keep_perimeter(perimeter, loops)
         await _announce(settings, server, perimeter)
@@ -122,6 +129,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await server.drain()
         left = await in_flight.drain()
         logs.log("drained", left=left)
+
+
+def _attestation(settings: Settings) -> AttestationWatch | None:
+    if settings.attestation is None:
+        return None
+    return AttestationWatch(settings.attestation, Role.TRADE, settings.key.fingerprint)
 
 
 async def _open(settings: Settings, perimeter: Perimeter | None, stack: AsyncExitStack) -> Outside:
@@ -156,13 +169,19 @@ async def _pool(url: Secret, connections_max: int, stack: AsyncExitStack) -> Dat
     return database
 
 
-def _join(settings: Settings, outside: Outside, server: RpcServer, loops: Loops, in_flight: InFlight) -> None:
+def _join(
+    settings: Settings,
+    outside: Outside,
+    server: RpcServer,
+    loops: Loops,
+    in_flight: InFlight,
+    attestation: AttestationWatch | None,
+) -> None:
     """Join use cases, edges, methods and loops."""
     proposals, claims = ProposalRows(outside.database), ClaimRows(outside.database)
     executions, admin = ExecutionRows(outside.database), AdminRows(outside.admin)
     budget_rows, alarms = BudgetRows(outside.database), AlarmRows(outside.admin)
     readiness, book = Readiness(), PolicyBook(admin)
-    readiness.meet(Condition.ATTESTED)  # nobody asks for an attestation yet
     reload = Reload(admin, book, lambda: _read_directory(settings.policy_dir))
     execute = Execute(
         proposals, claims, executions, outside.market, outside.exchange, book, readiness, settings.window_ms
@@ -190,6 +209,10 @@ def _join(settings: Settings, outside: Outside, server: RpcServer, loops: Loops,
     server.health.set(READY_NAME, serving=False)
     add_sink(alarms.offer)
     loops.start("alarms", alarms.forever)
+    if attestation is None:
+        take_attestation(readiness, attested=True)
+    else:
+        loops.start("attestation", lambda: attestation.follow(partial(take_attestation, readiness)))
     loops.start("prepare", lambda: prepare(admin, reload, readiness))
     loops.start("exchange_clock", lambda: keep_clock(outside.client, outside.clock))
     loops.start("reconcile", reconcile.forever)

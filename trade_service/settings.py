@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kernel.attestation_watch import AttestationSettings, read_attestation_settings
 from kernel.environment import Environment, is_loopback
 from kernel.rpc.tls import TlsFiles, read_tls_files, require_loopback_peer
 from kernel.secret import Secret
@@ -36,7 +37,10 @@ CONNECTIONS_MAX: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that can be set. Addresses are "host:port"; URLs hold a password and are secrets."""
+    """All that can be set. Addresses are "host:port"; URLs hold a password and are secrets.
+
+    Without `attestation`, on loopback only, nobody asks what the key may do.
+    """
 
     listen: str
     metrics_listen: str
@@ -53,6 +57,7 @@ class Settings:
     replicas: int
     halt_on_foreign_orders: bool
     policy_dir: Path
+    attestation: AttestationSettings | None
     ready_file: Path | None
     tls: TlsFiles | None
 
@@ -95,6 +100,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         replicas=env.integer("REPLICAS", low=1, high=REPLICAS_MAX, default=1),
         halt_on_foreign_orders=env.flag("HALT_ON_FOREIGN_ORDERS", default=False),
         policy_dir=env.directory("POLICY_DIR"),
+        attestation=read_attestation_settings(env, required=not loopback),
         ready_file=Path(ready_file) if ready_file else None,
         tls=tls,
     )

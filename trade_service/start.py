@@ -8,7 +8,7 @@ from kernel import logs
 from kernel.alarms import raise_alarm
 from kernel.errors import NotNow, Unavailable
 from trade_service.ports import AdminStore
-from trade_service.readiness import Condition, Readiness
+from trade_service.readiness import NOT_YET, Condition, Readiness
 from trade_service.reload import Reload
 
 RETRY_SECONDS: Final = 0.5
@@ -32,6 +32,14 @@ async def prepare(store: AdminStore, reload: Reload, readiness: Readiness) -> No
         except Unavailable as failure:
             logs.log("start_waits", reason=failure.reason)
             await asyncio.sleep(RETRY_SECONDS)
+
+
+def take_attestation(readiness: Readiness, attested: bool) -> None:  # noqa: FBT001 - told by who watches it
+    """Let claims wait while what the trade key may do is not attested, and go on when it is."""
+    if attested:
+        readiness.meet(Condition.ATTESTED)
+    else:
+        readiness.miss(Condition.ATTESTED, NOT_YET[Condition.ATTESTED])
 
 
 async def pulse(

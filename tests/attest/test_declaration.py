@@ -9,6 +9,7 @@ from attest.declaration import LONGEST, Declaration, DeclarationError, parse, we
 from attest.files import read_declaration
 from kernel.attestation import Conclusion
 from tests.attest.exchange import declare
+from tests.docs.pages import ROOT, blocks
 
 TEXT = """\
 apiVersion: interlock/v1
@@ -92,6 +93,13 @@ def test_without_one_nothing_is_proved_and_the_fingerprint_to_declare_is_told(tm
         probe = weigh(read_declaration(path), "1234e567", TODAY)
         assert probe.conclusion is Conclusion.INCONCLUSIVE
         assert "1234e567" in probe.why
+
+
+def test_the_guides_example_is_one() -> None:
+    (example,) = blocks(ROOT / "docs" / "operations.md", "yaml")
+    found = parse(example)
+    assert found.valid_until - found.declared_on == LONGEST
+    assert weigh(found, found.fingerprint, found.declared_on).conclusion is Conclusion.PROVED
 
 
 def test_a_written_one_is_read_from_its_file(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from tests.mutants.mutant import Edit, Mutant
 
 CLAIM: Final = "trade_service/store/claim.py"
 USER: Final = "trade_service/store/user.py"
+ATTESTATION: Final = "kernel/attestation.py"
 GUARANTEES: Final = "tests/trade_service/test_guarantees.py"
 CAP_RACE: Final = f"{GUARANTEES}::test_g1_sixteen_proposals_racing_for_a_cap_of_two_get_exactly_two"
 
@@ -136,6 +137,42 @@ MUTANTS: Final = (
         "the refusal to start beside the other service's key",
         (Edit("trade_service/settings.py", "    env.forbid(*FORBIDDEN,", "    env.forbid("),),
         "tests/trade_service/test_keys.py::test_g3_the_process_that_trades_refuses_to_start_beside_the_other_key",
+    ),
+    Mutant(
+        "attestation-without-answers",
+        "the difference between no answer and a proof",
+        (
+            Edit(
+                "attest/outcome.py",
+                "Outcome.PROVED if found == {Conclusion.PROVED} else Outcome.INCONCLUSIVE",
+                "Outcome.PROVED",
+            ),
+        ),
+        "tests/attest/test_rounds.py::test_g3_an_exchange_that_does_not_answer_is_never_a_pass",
+    ),
+    Mutant(
+        "attestation-inconclusive-passes",
+        "a strict service's refusal of what is inconclusive",
+        (Edit(ATTESTATION, "Outcome.INCONCLUSIVE and not strict and not own.unanswered:", "Outcome.INCONCLUSIVE:"),),
+        "tests/kernel/test_attestation.py::test_g3_what_is_inconclusive_is_refused_when_strict",
+    ),
+    Mutant(
+        "attestation-same-key",
+        "the comparison of the two services' fingerprints",
+        (Edit(ATTESTATION, "if counterpart.fingerprint != fingerprint:", "if counterpart.fingerprint:"),),
+        "tests/kernel/test_attestation.py::test_g3_the_same_key_in_both_services_is_refused",
+    ),
+    Mutant(
+        "attestation-lost-unnoticed",
+        "what trade_service does when its attestation is lost",
+        (Edit("trade_service/start.py", "readiness.miss(Condition.ATTESTED, NOT_YET[Condition.ATTESTED])", "pass"),),
+        "tests/trade_service/test_readiness.py::test_g3_a_lost_attestation_holds_claims_back_until_it_is_found",
+    ),
+    Mutant(
+        "attestation-lost-reads",
+        "what market_service does when its attestation is lost",
+        (Edit("market_service/exchange.py", "if not self._attested():", "if self._attested() is None:"),),
+        "tests/market_service/test_exchange.py::test_without_an_attestation_the_account_is_not_read_and_prices_are",
     ),
     Mutant(
         "empty-allowlist",

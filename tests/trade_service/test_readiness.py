@@ -7,6 +7,7 @@ import pytest
 from kernel.errors import Unavailable
 from tests.trade_service import given
 from trade_service.readiness import NOT_YET, Condition, Obstacle, Readiness
+from trade_service.start import take_attestation
 
 
 def met(conditions: Iterable[Condition]) -> Readiness:
@@ -61,3 +62,12 @@ def test_a_read_needs_the_deployment_and_no_more() -> None:
 def test_every_condition_begins_unmet() -> None:
     assert set(NOT_YET) == set(Condition)
     assert not any(Readiness().holds(condition) for condition in Condition)
+
+
+def test_g3_a_lost_attestation_holds_claims_back_until_it_is_found() -> None:
+    readiness = met(Condition)
+    take_attestation(readiness, attested=False)
+    refused = refusal(readiness)
+    assert (refused.reason, refused.retry_after_seconds) == ("KEY_NOT_ATTESTED", 30.0)
+    take_attestation(readiness, attested=True)
+    assert readiness.require() == given.DEPLOYMENT

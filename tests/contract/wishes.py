@@ -38,6 +38,18 @@ def placement(user: str, terms: pb.OrderTerms | None = None, **more: Any) -> pb.
     )
 
 
+def key(request: Any) -> dict[str, str]:  # noqa: ANN401 - any message with both ids
+    """Both ids of a request or a proposal, to ask for the same again."""
+    return {"user_id": request.user_id, "proposal_id": request.proposal_id}
+
+
+def approval(proposal: pb.Proposal, **more: Any) -> pb.ApproveProposalRequest:  # noqa: ANN401 - fields of many types
+    """An approval of a proposal as it is stored."""
+    return pb.ApproveProposalRequest(
+        **{**key(proposal), "content_hash": proposal.content_hash, "approver": "bob@desk", **more}
+    )
+
+
 def denials(decision: pb.Decision) -> dict[str, str]:
     """Return the code of every rule that did not pass."""
     return {each.rule: each.code for each in decision.verdicts if each.outcome != pb.VERDICT_OUTCOME_PASS}

@@ -73,3 +73,8 @@ class WireClient:
 async def connect(world: World, path: str = "/v2/", **options: Any) -> WireClient:  # noqa: ANN401  the library's own
     socket = await world.session.ws_connect(world.url.replace("http", "ws", 1) + path, **options)
     return WireClient(world, socket)
+
+
+def named(frames: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Those of one kind of event."""
+    return [frame for frame in frames if frame.get("event") == name]

@@ -130,8 +130,12 @@ class Edge:
         first = switches.withdrawal_checks_first if is_withdrawal else switches.checks_first
         if first == "validation":
             endpoint.check_names(parameters, switches.unknown_parameters)
-        # A withdrawal that validates first checks the right itself, after all values.
-        if key is not None and endpoint.right is not None and not (is_withdrawal and first == "validation"):
+        # A withdrawal that validates first checks the right itself, after all values; so does a cancel that looks for
+        # its order first.
+        late = (
+            first == "validation" if is_withdrawal else endpoint.looks_first and switches.cancel_checks_first == "order"
+        )
+        if key is not None and endpoint.right is not None and not late:
             check_right(endpoint, key, switches)
         if first == "permission":
             endpoint.check_names(parameters, switches.unknown_parameters)

@@ -47,7 +47,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint; `weight_of_all` is its price when no market is named."""
+    """One endpoint; `weight_of_all` is its price when no market is named.
+
+    `looks_first`: it may be that it looks for its order before the key's right; a switch decides.
+    """
 
     action: str
     method: str
@@ -61,6 +64,7 @@ class Endpoint:
     has_body: bool = False
     weight_switch: str = ""
     success_status: int = 200
+    looks_first: bool = False
 
     @property
     def in_query(self) -> bool:

@@ -6,7 +6,7 @@ https://docs.bitvavo.com/docs/rest-api/.
 from __future__ import annotations
 
 from exchange_sim import groups, order_update, parameters, trading
-from exchange_sim.endpoint import TRADE, Call, Endpoint
+from exchange_sim.endpoint import TRADE, Call, Endpoint, check_right
 from exchange_sim.exchange import Exchange
 from exchange_sim.order import Order
 from exchange_sim.order_form import FIELDS, MOST_GROUPS, REQUIRED, read_order
@@ -43,6 +43,8 @@ def cancel_order(call: Call) -> object:
     """Cancel one order; the answer says nothing about its fills."""
     parameters.operator_id(call.parameters, call.exchange, in_query=True)
     venue, order = find_order(call)
+    if call.key is not None:
+        check_right(CANCEL_ORDER, call.key, call.exchange.switches)
     trading.cancel(call.exchange, venue, order)
     return canceled_answer(order)
 
@@ -121,10 +123,21 @@ ONE_ORDER = frozenset({"market", "orderId", "clientOrderId"})
 _FIRST = ("market",)
 _GROUP = ("codGroupId", "expiryAfterSeconds")
 
+CANCEL_ORDER = Endpoint(
+    "privateCancelOrder",
+    "DELETE",
+    "/v2/order",
+    cancel_order,
+    ONE_ORDER | {"operatorId"},
+    _FIRST,
+    TRADE,
+    looks_first=True,
+)
+
 ORDER_ENDPOINTS = (
     Endpoint("privateCreateOrder", "POST", "/v2/order", create_order, FIELDS, REQUIRED, TRADE),
     Endpoint("privateUpdateOrder", "PUT", "/v2/order", update_order, order_update.UPDATE_FIELDS, _FIRST, TRADE),
-    Endpoint("privateCancelOrder", "DELETE", "/v2/order", cancel_order, ONE_ORDER | {"operatorId"}, _FIRST, TRADE),
+    CANCEL_ORDER,
     Endpoint(
         "privateCancelOrders",
         "DELETE",

@@ -29,6 +29,7 @@ class Switches:
     operator_id_missing_code: int = field(default=203, metadata={"choices": (203, 205)})
     signed_body: str = _choice("either", "raw", "compact")
     checks_first: str = _choice("validation", "permission")
+    cancel_checks_first: str = _choice("right", "order")
     trade_only_key_reads_orders: bool = False
     closed_client_order_id: str = _choice("accepted", "refused")
     orders_window_limited: bool = True

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Final
 
 from attest.rounds import attest_once
@@ -17,9 +18,10 @@ COLUMNS: Final = tuple((role, strict) for role in Role for strict in (True, Fals
 Row = tuple[Outcome, ...]
 
 
-async def outcomes(folder: Path) -> Mapping[str, Row]:
+async def outcomes(folder: Path, switches: Mapping[str, object] = MappingProxyType({})) -> Mapping[str, Row]:
     """Return what came of each kind: market strict, market lenient, trade strict, trade lenient."""
     async with open_bench(folder) as bench:
+        await bench.admin("switches", **switches)
         return {key.name: await _row(bench, key) for key in KEYS}
 
 

@@ -28,6 +28,33 @@ async def test_g3_every_kind_of_key_gets_the_outcome_that_its_rights_deserve(tmp
     assert table(await outcomes(tmp_path)) == EXPECTED
 
 
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        {"checks_first": "permission"},
+        {"order_read_refusal_code": 311},
+        {"account_capabilities": True},
+        {"unknown_parameters": "ignored"},
+    ],
+    ids=str,
+)
+async def test_what_is_not_documented_about_the_exchange_changes_no_outcome(
+    tmp_path: Path, doubt: dict[str, object]
+) -> None:
+    assert table(await outcomes(tmp_path, doubt)) == EXPECTED
+
+
+async def test_g3_an_exchange_that_looks_for_the_order_first_lets_no_market_key_pass(tmp_path: Path) -> None:
+    found = await outcomes(tmp_path, {"cancel_checks_first": "order"})
+    assert {outcome for row in found.values() for outcome in row[:2]} == {"REFUSED"}
+
+
+async def test_a_key_that_cannot_trade_is_caught_twice(tmp_path: Path) -> None:
+    """By its cancel, and by its read of orders: where one proves nothing, the other still does."""
+    found = await outcomes(tmp_path, {"cancel_checks_first": "order"})
+    assert found["view"][2:] == ("REFUSED", "REFUSED")
+
+
 def named(name: str) -> Key:
     return next(key for key in KEYS if key.name == name)
 

@@ -60,5 +60,13 @@ async def test_which_check_comes_first_is_a_switch(world: World, first: str, exp
     assert await code(world, "DELETE", PROBE) == 310
 
 
+async def test_a_cancel_may_look_for_its_order_before_the_right_by_the_switch(world: World) -> None:
+    order = (await world.order()).json["orderId"]
+    await with_rights(world, "view")
+    await world.admin("POST", "switches", {"cancel_checks_first": "order"})
+    assert await code(world, "DELETE", PROBE) == 240
+    assert await code(world, "DELETE", f"/order?market=BTC-EUR&orderId={order}&operatorId=1") == 310
+
+
 async def test_an_unsigned_private_question_is_refused(world: World) -> None:
     assert (await world.public("/balance")).code == 300

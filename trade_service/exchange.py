@@ -113,7 +113,8 @@ class BitvavoExchange:
     async def look_up(self, target: Target) -> LookUp:
         """Ask for our order by its client order id, then in the market's list: the first soon forgets closed orders.
 
-        Only finding it proves something; "not there" is no proof that it never will be.
+        Only finding it proves something; "not there" is no proof that it never will be. The list is asked too when the
+        first shows an order that is not ours: it names one order of a client order id, and ours may be another.
         """
         single = await self._look_up_one(target)
         if single.settlement is not None or not single.answered:
@@ -142,8 +143,8 @@ class BitvavoExchange:
         except ExchangeUnavailableError as error:
             logs.log("look_up_unclear", execution_id=str(target.execution_id), reason=error.kind)
             return NO_ANSWER
-        wanted = str(target.client_order_id)
-        order = next((each for each in orders if each.client_order_id == wanted), None)
+        named = [each for each in orders if each.client_order_id == str(target.client_order_id)]
+        order = next((each for each in named if is_ours(each, target.terms)), next(iter(named), None))
         return NOT_THERE if order is None else _adopted(order, target)
 
     async def cancel(self, target: Target) -> None:

@@ -251,4 +251,23 @@ MUTANTS: Final = (
         ),
         f"{GUARANTEES}::test_g7_of_thirty_two_reservations_at_once_exactly_the_budget_is_made",
     ),
+    Mutant(
+        "account-match",
+        "the freeze when the exchange has an order of ours that no row explains",
+        (
+            Edit(
+                "trade_service/match.py",
+                "        if self._missing:\n            self._freeze()\n            return\n",
+                "",
+            ),
+        ),
+        "tests/trade_service/test_match.py::test_an_order_of_ours_without_a_row_freezes_and_is_named",
+    ),
+    Mutant(
+        "account-match-bound",
+        "the look back to the newest claim: with one day only, waiting would thaw",
+        (Edit("trade_service/match.py", "min(day_ago_ms, newest_ms - OVERLAP_MS)", "day_ago_ms"),),
+        "tests/trade_service/test_match.py"
+        "::test_waiting_does_not_thaw_the_look_begins_at_the_newest_claim_however_long_ago",
+    ),
 )

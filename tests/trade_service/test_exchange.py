@@ -1,5 +1,6 @@
 """What each answer of the exchange makes of an execution: only the order itself, or a listed code, proves a thing."""
 
+import asyncio
 import json
 import time
 from dataclasses import replace
@@ -157,6 +158,25 @@ async def test_a_look_up_proves_only_what_it_shows(fault: Fault, status: S | Non
         assert found.settlement is not None
         assert (found.settlement.status, found.settlement.from_statuses) == (status, given.ANY_OPEN)
     assert found.answered is answered
+
+
+@pytest.mark.parametrize("listed", [("foreign", "ours"), ("ours", "foreign"), ("foreign",), ()])
+async def test_ours_is_found_in_the_list_though_another_order_goes_by_its_client_order_id(
+    listed: tuple[str, ...],
+) -> None:
+    by_name = {"foreign": told(amount="0.9", orderId="theirs"), "ours": told(status="filled")}
+
+    async def one_then_the_list(server: RawServer, writer: asyncio.StreamWriter) -> None:
+        first = len(server.requests) == 1
+        await answer(200, by_name["foreign"] if first else [by_name[each] for each in listed])(server, writer)
+
+    server = RawServer(one_then_the_list)
+    async with running(server) as url, open_client(url, TRADE_ENDPOINTS) as http:
+        found = await edge(http).look_up(TARGET)
+    assert len(server.requests) == 2
+    assert found.answered
+    settled = found.settlement and found.settlement.order and found.settlement.order.order_id
+    assert settled == (orders.ORDER_ID if "ours" in listed else None)
 
 
 async def test_without_points_nothing_is_asked() -> None:

@@ -1,5 +1,6 @@
 """Reconciliation with parties written by hand: whom it asks about, when, and when claims may begin."""
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,14 @@ from tests.trade_service import fakes, given
 from trade_service.execution import Target
 from trade_service.ports import Due, LookUp
 from trade_service.readiness import Condition, Readiness
-from trade_service.reconcile import FIRST_PAUSE_SECONDS, LAPSED, NO_ANSWER, PAUSE_MAX_SECONDS, Reconcile
+from trade_service.reconcile import (
+    ATTENDED_AT_ONCE_MAX,
+    FIRST_PAUSE_SECONDS,
+    LAPSED,
+    NO_ANSWER,
+    PAUSE_MAX_SECONDS,
+    Reconcile,
+)
 
 S = ExecutionStatus
 FOUND = given.settlement(S.FILLED, given.order(given.fill()), event="FOUND")
@@ -128,6 +136,41 @@ async def test_a_wished_cancel_is_repeated_and_the_order_read_after_it(status: S
     for seconds in (0.0, FIRST_PAUSE_SECONDS):
         assert await stage.round(seconds) == [1]
     assert [each.execution_id.int for each in stage.exchange.cancelled] == [1, 1]
+
+
+async def test_a_wish_to_cancel_ends_the_pause_of_a_resting_order_and_begins_a_short_one() -> None:
+    stage = Stage(due(1, S.SUBMITTED))
+    for _ in range(10):
+        await stage.round(PAUSE_MAX_SECONDS)
+    assert await stage.round(PAUSE_MAX_SECONDS - 1) == []
+    stage.sweep.due_now = (due(1, S.SUBMITTED, cancel=True),)
+    assert await stage.round() == [1]
+    assert await stage.round(FIRST_PAUSE_SECONDS - 0.01) == []
+    assert await stage.round(0.01) == [1]
+    assert len(stage.exchange.cancelled) == 2
+
+
+async def test_eight_are_attended_at_once_and_one_that_hangs_holds_up_no_other() -> None:
+    stage = Stage(*(due(number, S.UNKNOWN) for number in range(1, 31)))
+    hangs, under_way, most = asyncio.Event(), 0, 0
+
+    async def look_up(target: Target) -> LookUp:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        stage.exchange.looked_up.append(target)
+        await (hangs.wait() if target.execution_id.int == 1 else asyncio.sleep(0))
+        under_way -= 1
+        return NOWHERE
+
+    stage.exchange.look_up = look_up  # type: ignore[method-assign]  # a party of this test's own
+    round_ = asyncio.create_task(stage.reconcile.round())
+    async with asyncio.timeout(10):
+        while len(stage.exchange.looked_up) < 30:  # noqa: ASYNC110 - the round tells nobody how far it is
+            await asyncio.sleep(0)
+    assert (most, round_.done()) == (ATTENDED_AT_ONCE_MAX, False)
+    hangs.set()
+    await round_
 
 
 async def test_reconciliation_never_sends() -> None:

@@ -2,7 +2,7 @@
 
 Claims wait for the first one. An order with our operator id that no row explains freezes this replica: the database
 was restored, another deployment uses our operator id, or the code leaked. Orders of others are told, and halt trading
-if that is wished. docs/decisions/0008-account-match.md has the reasons; nothing is ever sent or settled here.
+if that is wished. docs/decisions/0009-account-match.md has the reasons; nothing is ever sent or settled here.
 """
 
 import asyncio

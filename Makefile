@@ -47,9 +47,29 @@ lock: $(SETUP) ## Resolve the dependencies again and write the hashed lock files
 	$(BIN)/uv pip compile requirements-bootstrap.in --generate-hashes --universal -q -o requirements-bootstrap.lock
 	$(BIN)/uv pip compile pyproject.toml --extra embedded --extra cli --extra dev --generate-hashes --universal -q -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra market --extra bench -c requirements.lock --generate-hashes --universal -q -o requirements-bench.lock
+	$(BIN)/uv pip compile pyproject.toml --extra supply -c requirements.lock --generate-hashes --universal -q -o requirements-supply.lock
 	@for program in $(PROGRAMS); do \
 		$(BIN)/uv pip compile pyproject.toml --extra $$program -c requirements.lock --generate-hashes --universal -q -o locks/$$program.lock || exit 1; \
 	done
+
+# --- what we install ---
+
+.PHONY: audit sbom licences
+SUPPLY := .venv/.supply-done
+$(SUPPLY): $(SETUP) requirements-supply.lock
+	@echo 'packages of requirements-supply.lock, hashes checked'
+	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install -q --system-certs --python $(BIN)/python --require-hashes -r requirements-supply.lock; \
+		else $(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements-supply.lock; fi
+	@touch $@
+
+audit: $(SUPPLY) ## Look every locked package up for known weaknesses; tools/waivers.toml says which we live with
+	@$(RUN) tools.audit
+
+sbom: $(SUPPLY) ## A bill of materials for each lock, in dist/
+	@$(RUN) tools.sbom
+
+licences: $(SETUP) ## Write docs/licences.md; a licence nobody has agreed to fails
+	@$(RUN) tools.licences
 
 # --- running ---
 

@@ -16,6 +16,7 @@ from kernel.alarms import raise_alarm
 from kernel.attestation import (
     MAX_BYTES,
     Doubt,
+    Finding,
     MalformedAttestationError,
     Role,
     Unread,
@@ -29,6 +30,8 @@ from kernel.environment import Environment, SettingsError
 ATTESTATION_LOST: Final = "ATTESTATION_LOST"
 START_LOOK_SECONDS: Final = 0.5
 WAIT_SECONDS_MAX: Final = 600.0
+REPLACING_SECONDS: Final = 15.0
+"""How long attest may be ahead of us with a key that is being replaced, before ours counts as not attested."""
 LOOK_SECONDS_MIN: Final = 1.0
 LOOK_SECONDS_MAX: Final = 30.0
 
@@ -62,12 +65,14 @@ class AttestationWatch:
         role: Role,
         fingerprint: Callable[[], str],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        replacing_seconds: float = REPLACING_SECONDS,
     ) -> None:
         """Look at nothing yet."""
         self._settings = settings
         self._role = role
         self._fingerprint = fingerprint
         self._now = now
+        self._replacing_seconds = replacing_seconds
         self.attested = False
 
     def look(self) -> Doubt | None:
@@ -103,13 +108,22 @@ class AttestationWatch:
         """Look for ever; `tell` gets every time whether the key is attested. A lost attestation is an alarm."""
         while True:
             before = self.attested
-            doubt = await self._look()
+            doubt = await self._look_while_replacing() if before else await self._look()
             tell(self.attested)
             if doubt is not None:
                 raise_alarm(ATTESTATION_LOST, doubt.message, subject=self._role.value, finding=doubt.finding.value)
             elif not before:
                 logs.log("attested", role=self._role.value)
             await asyncio.sleep(self._settings.look_seconds)
+
+    async def _look_while_replacing(self) -> Doubt | None:
+        ends = time.monotonic() + self._replacing_seconds
+        while (doubt := await asyncio.to_thread(self.look)) and doubt.finding is Finding.OTHER_KEY:
+            if time.monotonic() >= ends:
+                break
+            await asyncio.sleep(START_LOOK_SECONDS)
+        self.attested = doubt is None
+        return doubt
 
     async def _look(self) -> Doubt | None:
         doubt = await asyncio.to_thread(self.look)

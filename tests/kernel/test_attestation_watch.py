@@ -32,11 +32,14 @@ def write(directory: Path, role: Role, fingerprint: str, *, age: timedelta = tim
 
 
 def watch(
-    directory: Path, *, wait: float = 0.0, fingerprint: Callable[[], str] = lambda: "aaaaaaaa"
+    directory: Path,
+    *,
+    wait: float = 0.0,
+    fingerprint: Callable[[], str] = lambda: "aaaaaaaa",
+    replacing: float = 0.0,
 ) -> AttestationWatch:
-    return AttestationWatch(
-        AttestationSettings(directory, strict=True, wait_seconds=wait, look_seconds=0.05), Role.TRADE, fingerprint
-    )
+    settings = AttestationSettings(directory, strict=True, wait_seconds=wait, look_seconds=0.05)
+    return AttestationWatch(settings, Role.TRADE, fingerprint, replacing_seconds=replacing)
 
 
 async def test_it_waits_until_both_are_written(tmp_path: Path) -> None:
@@ -105,6 +108,40 @@ async def test_a_key_replaced_while_it_runs_must_be_attested_itself(tmp_path: Pa
     doubt = watching.look()
     assert doubt is not None
     assert doubt.finding == "OTHER_KEY"
+
+
+async def test_a_key_that_is_attested_before_we_have_it_loses_nothing(tmp_path: Path) -> None:
+    keys, told = ["aaaaaaaa"], list[bool]()
+    for role, fingerprint in ((Role.TRADE, "aaaaaaaa"), (Role.MARKET, "bbbbbbbb")):
+        write(tmp_path, role, fingerprint)
+    watching = watch(tmp_path, fingerprint=lambda: keys[-1], replacing=PATIENCE_SECONDS)
+    await watching.wait(asyncio.Event())
+    following = asyncio.create_task(watching.follow(told.append))
+    try:
+        await until(lambda: told != [])
+        write(tmp_path, Role.TRADE, "cccccccc")
+        await asyncio.sleep(1.0)
+        keys.append("cccccccc")
+        seen = len(told)
+        await until(lambda: len(told) > seen)
+    finally:
+        following.cancel()
+    assert set(told) == {True}
+
+
+async def test_a_key_that_never_comes_to_us_is_lost_after_a_while(tmp_path: Path) -> None:
+    told: list[bool] = []
+    for role, fingerprint in ((Role.TRADE, "aaaaaaaa"), (Role.MARKET, "bbbbbbbb")):
+        write(tmp_path, role, fingerprint)
+    watching = watch(tmp_path, replacing=0.6)
+    await watching.wait(asyncio.Event())
+    following = asyncio.create_task(watching.follow(told.append))
+    try:
+        await until(lambda: told != [])
+        write(tmp_path, Role.TRADE, "cccccccc")
+        await until(lambda: told[-1] is False)
+    finally:
+        following.cancel()
 
 
 def test_whatever_a_file_holds_is_read_or_unread(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every mechanism of G1 and G3 to G7 that a mutant takes out, by hand, and the test that notices.
+"""Every mechanism that a mutant takes out, by hand, and the test that notices; those of G2 are in `scans`.
 
 A mechanism with a second one behind it is taken out together with its twin.
 """
@@ -6,6 +6,7 @@ A mechanism with a second one behind it is taken out together with its twin.
 from typing import Final
 
 from tests.mutants.mutant import Edit, Mutant
+from tests.mutants.scans import SCANS
 
 CLAIM: Final = "trade_service/store/claim.py"
 USER: Final = "trade_service/store/user.py"
@@ -270,4 +271,5 @@ MUTANTS: Final = (
         "tests/trade_service/test_match.py"
         "::test_waiting_does_not_thaw_the_look_begins_at_the_newest_claim_however_long_ago",
     ),
+    *SCANS,
 )

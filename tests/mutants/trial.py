@@ -66,7 +66,7 @@ def require_own_code(tree: Path) -> None:
     Raises:
         RuntimeError: it would test the tree it was copied from.
     """
-    show = "import kernel, policy, trade_service, bitvavo; print(kernel.__file__, trade_service.__file__)"
+    show = "import kernel, market_service as m, trade_service as t; print(kernel.__file__, m.__file__, t.__file__)"
     found = subprocess.run(
         [sys.executable, "-c", show], cwd=tree, capture_output=True, text=True, check=True, timeout=TRIAL_SECONDS_MAX
     )

@@ -61,7 +61,7 @@ def scan(jobs: JobRows, first: HoldRows) -> Scan:
     return Scan(jobs, first)
 
 
-async def test_a_slot_becomes_a_proposal_with_the_id_of_job_and_slot(scan: Scan) -> None:
+async def test_g2_a_slot_becomes_a_proposal_with_the_id_of_job_and_slot(scan: Scan) -> None:
     run = await scan.once()
     assert (run.status, run.opinion) == (RunStatus.PROPOSED, OPINION)
     assert scan.desk.proposals == {proposal_id_of(run.job_id, run.slot): OPINION}
@@ -85,7 +85,7 @@ async def test_a_measure_that_is_missing_passes_no_gate(scan: Scan, field: str) 
     assert (await scan.once(gate=Gate(**minimum))).status is RunStatus.GATED
 
 
-async def test_a_call_is_reserved_made_and_settled(scan: Scan) -> None:
+async def test_g2_a_call_is_reserved_made_and_settled(scan: Scan) -> None:
     run = await scan.once(analyst=MODEL)
     assert scan.desk.settled == {reservation_id_of(run.job_id, run.slot): SettledAs.SUCCEEDED}
     assert (run.status, scan.analyst.calls) == (RunStatus.PROPOSED, 1)
@@ -97,7 +97,7 @@ async def test_without_budget_the_model_is_not_asked(scan: Scan) -> None:
     assert scan.analyst.calls == 0
 
 
-async def test_a_reservation_of_an_earlier_attempt_allows_no_call(scan: Scan) -> None:
+async def test_g2_a_reservation_of_an_earlier_attempt_allows_no_call(scan: Scan) -> None:
     content = await scan.add(analyst=MODEL)
     claim = await scan.claim()
     scan.desk.reserved.add(reservation_id_of(content.job_id, claim.job.next_slot))
@@ -155,7 +155,7 @@ async def test_a_proposal_that_was_refused_fails_the_slot(scan: Scan) -> None:
     assert (await scan.once()).failure == "TRADE_INVALID_REQUEST"
 
 
-async def test_an_opinion_that_could_not_be_proposed_is_proposed_later_and_not_bought_again(scan: Scan) -> None:
+async def test_g2_an_opinion_that_could_not_be_proposed_is_proposed_later_and_not_bought_again(scan: Scan) -> None:
     content = await scan.add(analyst=MODEL)
     scan.desk.submit_fails = DOWN
     claim = await scan.claim()
@@ -183,7 +183,7 @@ async def test_a_slot_tried_too_often_is_given_up_and_says_whether_a_proposal_ma
     assert (run.failure, run.proposal_id is not None) == (failure, decided)
 
 
-async def test_whoever_lost_the_job_stops_before_he_proposes(scan: Scan, second: HoldRows) -> None:
+async def test_g2_whoever_lost_the_job_stops_before_he_proposes(scan: Scan, second: HoldRows) -> None:
     await scan.add()
     late = await scan.claim(timedelta(microseconds=1))
     (rightful,) = await second.claim(LEASE, 10)

@@ -71,11 +71,11 @@ WANTED: Final[Mapping[Role, Mapping[Question, bool]]] = MappingProxyType(
 
 _MEND: Final[Mapping[tuple[Role, Question], str]] = MappingProxyType(
     {
-        (Role.MARKET, VIEW): "the key cannot view: it is of no use here; make one with the right View only",
-        (Role.MARKET, TRADE): "the key can trade; make one with the right View only",
-        (Role.TRADE, VIEW): "the key cannot view: orders could not be read back; make one with View and Trade",
-        (Role.TRADE, TRADE): "the key cannot trade; make one with View and Trade",
-        (Role.TRADE, ORDERS): "the key cannot read orders; make one with View and Trade",
+        (Role.MARKET, VIEW): "the key cannot view: it is of no use here; use one with the right View only",
+        (Role.MARKET, TRADE): "the key can trade; use one with the right View only",
+        (Role.TRADE, VIEW): "the key cannot view: orders could not be read back; use one with View and Trade",
+        (Role.TRADE, TRADE): "the key cannot trade; use one with View and Trade",
+        (Role.TRADE, ORDERS): "the key cannot read orders; use one with View and Trade",
     }
 )
 

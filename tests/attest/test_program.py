@@ -16,6 +16,7 @@ from bitvavo.endpoints import ATTEST_ENDPOINTS, ForbiddenEndpointError
 from kernel.attestation import Role
 from kernel.environment import SettingsError
 from tests.attest.exchange import KEYS, Bench
+from tests.docs.pages import blocks
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 30
@@ -75,6 +76,19 @@ async def test_the_exit_code_and_the_table_say_what_was_found(
     for value in (files.key, files.secret):
         assert value[:9] not in found.out + found.err
         assert value[-9:] not in found.out + found.err
+
+
+async def test_the_guides_example_is_what_is_printed(bench: Bench) -> None:
+    settings = bench.settings(Role.MARKET, await bench.make(BY_NAME["view+trade"]), declared=False)
+    found = await ran(bench.environment(settings), "market")
+    (example,) = [each for each in blocks(ROOT / "docs" / "operations.md", "") if each.startswith("market key")]
+    assert stripped(found.out) == stripped(example)
+
+
+def stripped(text: str) -> str:
+    """Return a table without what differs from run to run: the fingerprint and the moment."""
+    fingerprint = text.split(maxsplit=3)[2].rstrip(",")
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "now", text.replace(fingerprint, "key")).strip()
 
 
 async def test_what_is_written_is_checked_without_a_key(bench: Bench) -> None:

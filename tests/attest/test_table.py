@@ -83,9 +83,9 @@ async def test_each_right_is_proved_by_its_own_answer(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("name", "role", "right", "answered", "to_do"),
     [
-        ("view+trade", Role.MARKET, "trade", "404 / 240", "make one with the right View only"),
+        ("view+trade", Role.MARKET, "trade", "404 / 240", "use one with the right View only"),
         ("trade", Role.MARKET, "view", "403 / 311", "of no use here"),
-        ("view", Role.TRADE, "trade", "403 / 310", "make one with View and Trade"),
+        ("view", Role.TRADE, "trade", "403 / 310", "use one with View and Trade"),
         ("trade", Role.TRADE, "view", "403 / 311", "could not be read back"),
         ("unconfirmed (306)", Role.TRADE, "view", "403 / 306", "follow the link in the exchange's mail"),
         ("wrong address (307)", Role.MARKET, "view", "403 / 307", "add it at the exchange"),

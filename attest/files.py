@@ -48,8 +48,9 @@ def read_declaration(path: Path | None) -> declared.Declaration | str:
 def write_attestation(directory: Path, attestation: Attestation) -> Path:
     """Write it in its role's directory, whole or not at all and lasting a power cut; return its path."""
     path = path_of(directory, attestation.role)
-    path.parent.mkdir(exist_ok=True)
-    path.parent.chmod(READABLE_DIRECTORY)
+    if not path.parent.exists():  # a volume that is mounted here may belong to somebody else
+        path.parent.mkdir()
+        path.parent.chmod(READABLE_DIRECTORY)
     unfinished = path.with_name(f"{path.name}.unfinished")
     with unfinished.open("wb") as file:
         os.fchmod(file.fileno(), READABLE_FILE)

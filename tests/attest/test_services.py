@@ -184,7 +184,7 @@ async def test_g3_while_its_attestation_is_lost_trade_service_claims_nothing_and
             await until(lambda: ready(service))
             executed = await caller.execute(waiting)
     assert executed.execution.status == pb.EXECUTION_STATUS_FILLED
-    (alarm,) = stage.truth.rows("SELECT code, subject, message FROM alarms WHERE code = 'ATTESTATION_LOST'")
+    alarm, *_ = stage.truth.rows("SELECT code, subject, message FROM alarms WHERE code = 'ATTESTATION_LOST'")
     assert alarm["subject"] == "trade"
     assert "more than 2:30:00 ago" in alarm["message"]
 

@@ -77,8 +77,8 @@ licences: $(SETUP) ## Write docs/licences.md; a licence nobody has agreed to fai
 demo: $(SETUP) ## The main job, end to end, on this machine; prints what really happened
 	@$(RUN) standalone demo $(if $(RECORDING),--recording '$(RECORDING)')
 
-up: $(SETUP) ## Start everything in the background; addresses are in .local/interlock.json
-	@$(RUN) standalone up $(if $(RECORDING),--recording '$(RECORDING)')
+up: $(SETUP) ## Start everything in the background; addresses are in .local/interlock.json. TLS=1: with certificates
+	@$(RUN) standalone up $(if $(RECORDING),--recording '$(RECORDING)') $(if $(TLS),--tls)
 
 down: $(SETUP) ## Stop what `make up` started
 	@$(RUN) standalone down

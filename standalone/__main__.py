@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from cli.certs import CertsRefusal
 from standalone import background
 from standalone.databases import DatabaseSetupError
 from standalone.demo import demo
@@ -15,6 +16,7 @@ from standalone.process import ProcessStartError
 
 FOLDER = Path(".local")
 REFUSALS = (
+    CertsRefusal,
     PortTakenError,
     DatabaseSetupError,
     FolderInUseError,
@@ -43,9 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     folder, recording = arguments.folder.absolute(), arguments.recording
     match arguments.command:
         case "up":
-            return background.up(folder, recording, any_ports=arguments.any_ports)
+            return background.up(folder, recording, any_ports=arguments.any_ports, tls=arguments.tls)
         case "serve":
-            return background.serve(folder, recording, any_ports=arguments.any_ports)
+            return background.serve(folder, recording, any_ports=arguments.any_ports, tls=arguments.tls)
         case "down":
             return background.down(folder)
         case "ledger":
@@ -70,6 +72,7 @@ def read_arguments(words: list[str]) -> argparse.Namespace:
         command.add_argument("--folder", type=Path, default=FOLDER, help="databases, secrets, logs (default .local)")
         command.add_argument("--recording", type=Path, help="start the exchange's market from this file")
         command.add_argument("--any-ports", action="store_true", help="take any free ports, not the documented ones")
+        command.add_argument("--tls", action="store_true", help="serve `up` with certificates of a development CA")
     return parser.parse_args(words)
 
 

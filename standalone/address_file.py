@@ -18,7 +18,7 @@ def write_addresses(folder: Path, system: System) -> None:
         "simulator": system.simulator.url,
         "metrics": {"market": system.market.metrics_url, "trade": system.trade[0].metrics_url},
         "databases": {role: system.database_url(role) for role in ROLE_NAMES},
-        "tls": None,
+        "tls": system.tls.addresses() if system.tls else None,
     }
     unfinished = folder / f"{NAME}.unfinished"
     unfinished.touch(mode=0o600)

@@ -28,7 +28,7 @@ WATCH_SECONDS = 1.0
 LOG_NAME = "up.log"
 
 
-def up(folder: Path, recording: Path | None, *, any_ports: bool) -> int:
+def up(folder: Path, recording: Path | None, *, any_ports: bool, tls: bool = False) -> int:
     """Start the system in the background and wait until it is ready; returns the exit code."""
     if holder(folder) is not None:
         addresses = read_addresses(folder)
@@ -37,7 +37,7 @@ def up(folder: Path, recording: Path | None, *, any_ports: bool) -> int:
     remove_addresses(folder)
     log = folder / "logs" / LOG_NAME
     log.parent.mkdir(parents=True, exist_ok=True)
-    keeper = _start_keeper(folder, recording, log, any_ports=any_ports)
+    keeper = _start_keeper(folder, recording, log, any_ports=any_ports, tls=tls)
     try:
         ready = _follow(keeper, folder, log)
     except BaseException:
@@ -70,14 +70,15 @@ def down(folder: Path) -> int:
     return 0
 
 
-def serve(folder: Path, recording: Path | None, *, any_ports: bool) -> int:
+def serve(folder: Path, recording: Path | None, *, any_ports: bool, tls: bool = False) -> int:
     """Keep the system until SIGTERM or Ctrl-C; what `up` runs in the background."""
     interrupt_at_sigterm()
     lock = FolderLock(folder)
     lock.take()
     watch = Stopwatch()
     with suppress(KeyboardInterrupt):
-        system = System.start(folder, ports=ANY if any_ports else FIXED, recording=recording, progress=watch.say)
+        ports = ANY if any_ports else FIXED
+        system = System.start(folder, ports=ports, recording=recording, progress=watch.say, tls=tls)
         try:
             write_addresses(folder, system)
             watch.say("ready")
@@ -104,10 +105,13 @@ def _watch(system: System) -> None:
                 told.add(line)
 
 
-def _start_keeper(folder: Path, recording: Path | None, log: Path, *, any_ports: bool) -> subprocess.Popen[bytes]:
+def _start_keeper(
+    folder: Path, recording: Path | None, log: Path, *, any_ports: bool, tls: bool
+) -> subprocess.Popen[bytes]:
     words = ["serve", "--folder", str(folder.absolute())]
     words += ["--recording", str(recording.absolute())] if recording else []
     words += ["--any-ports"] if any_ports else []
+    words += ["--tls"] if tls else []
     with log.open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "standalone", *words],
@@ -139,6 +143,8 @@ def _follow(keeper: subprocess.Popen[bytes], folder: Path, log: Path) -> bool:
 def _say_what_next(folder: Path) -> None:
     addresses = read_addresses(folder) or {}
     grpcurl = os.path.relpath(Path(sys.executable).parent / "grpcurl")
+    tls = addresses.get("tls")
+    how = f"-cacert {tls['ca']} -cert {tls['cert']} -key {tls['key']}" if tls else "-plaintext"
     order = (
         '"terms": {"market": "BTC-EUR", "side": "SIDE_BUY", "order_type": "ORDER_TYPE_MARKET", "quote_amount": "50"}'
     )
@@ -146,7 +152,7 @@ def _say_what_next(folder: Path) -> None:
 Addresses and database URLs are in {os.path.relpath(folder / "interlock.json")}; logs in {os.path.relpath(folder)}/logs.
 Place an order, then repeat it and see `"replayed": true`:
 
-  {grpcurl} -plaintext -d '{{"user_id": "alice", "proposal_id": "{uuid4()}",
+  {grpcurl} {how} -d '{{"user_id": "alice", "proposal_id": "{uuid4()}",
     "confidence": 75, {order}}}' \\
     {addresses["trade"]} trade.v1.TradeService/PlaceOrder
 

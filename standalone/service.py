@@ -10,6 +10,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]  # the package has no stubs
 
 from standalone.process import START_TIMEOUT_SECONDS, Process, Program
+from standalone.tls import Tls
 
 HEALTH_TIMEOUT_SECONDS = 2.0
 HEALTH_POLL_SECONDS = 0.05
@@ -32,14 +33,21 @@ class Service:
     """A running service. Ports are kept over restarts, so that an address once told stays right."""
 
     def __init__(
-        self, kind: Kind, name: str, folder: Path, ports: tuple[int, int], environment: Mapping[str, str]
+        self,
+        kind: Kind,
+        name: str,
+        folder: Path,
+        ports: tuple[int, int],
+        environment: Mapping[str, str],
+        tls: Tls | None = None,
     ) -> None:
         """Describe it: ports of gRPC and metrics, 0 for any; the environment holds its own settings only."""
         self._kind = kind
         self._name = name
         self._folder = folder
         self._ports = ports
-        self._environment = dict(environment)
+        self._tls = tls
+        self._environment = {**environment, **(tls.variables(kind.prefix, kind.module) if tls else {})}
         self.process = self._new_process()
 
     @property
@@ -50,12 +58,16 @@ class Service:
     @property
     def metrics_url(self) -> str:
         """Where it shows its metrics."""
-        return f"http://127.0.0.1:{self._ports[1]}/metrics"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._ports[1]}/metrics"
 
     @property
     def pid(self) -> int | None:
         """Its process id, None while it does not run."""
         return self.process.pid
+
+    def channel(self) -> grpc.Channel:
+        """Open a channel to it: in plaintext, or over TLS when it serves that."""
+        return grpc.insecure_channel(self.address) if self._tls is None else self._tls.channel(self.address)
 
     def start(self) -> None:
         """Start the process; `wait_listening` or `wait_ready` follows."""
@@ -79,7 +91,7 @@ class Service:
         """
         self.wait_listening()
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        with grpc.insecure_channel(self.address) as channel:
+        with self.channel() as channel:
             while not serving(channel, self._kind.ready_name):
                 self.process.require_running(deadline)
                 time.sleep(HEALTH_POLL_SECONDS)

@@ -21,6 +21,7 @@ from standalone.ports import ANY, Ports, free_port
 from standalone.secret_files import KeyFiles, kept_key, write_secret
 from standalone.service import MARKET, TRADE, Service
 from standalone.simulator import Simulator
+from standalone.tls import ACCESS, Tls, make_tls
 
 Progress = Callable[[str], None]
 
@@ -49,6 +50,7 @@ class System:
         self.simulator = simulator
         self.market: Service
         self.trade: list[Service] = []
+        self.tls: Tls | None = None
         self._databases = databases
         self._stack = stack
         self._trade_port = 0
@@ -68,6 +70,8 @@ class System:
         market_env: Mapping[str, str] = MappingProxyType({}),
         database: str = "interlock",
         fresh: bool = False,
+        tls: bool = False,
+        access: Path = ACCESS,
     ) -> Self:
         """Start everything and return once both services say that they can do their work.
 
@@ -83,6 +87,8 @@ class System:
             market_env: further settings of market_service, such as {"SCAN_LEASE": "5s"}.
             database: the databases are `<database>_trade` and `<database>_market`.
             fresh: begin with empty databases; what they held is gone.
+            tls: serve and call with certificates made in `<folder>/certs`, instead of plaintext.
+            access: with tls, who may call either service; by default the file beside this one.
 
         Raises:
             PortTakenError, DatabaseSetupError, PostgresStartError, PostgresInUseError, ProcessStartError: what failed
@@ -96,6 +102,7 @@ class System:
         with ExitStack() as stack:
             databases = Databases(folder / "postgres", database, fresh=fresh)
             system = cls(folder, databases, Simulator(folder, ports.simulator, words), stack)
+            system.tls = make_tls(folder / "certs", access.absolute()) if tls else None
             settings = {"POLICY_DIR": str((policy_dir or POLICIES).absolute()), "REPLICAS": str(replicas), **trade_env}
             system._start(ports, replicas, settings, market_env, progress)
             system._stack = stack.pop_all()
@@ -166,7 +173,7 @@ class System:
             **settings,
         }
         return self._run(
-            Service(MARKET, "market_service", self.folder, (ports.market, ports.market_metrics), environment)
+            Service(MARKET, MARKET.module, self.folder, (ports.market, ports.market_metrics), environment, self.tls)
         )
 
     def _start_trade(self, number: int, ports: Ports, key: KeyFiles, settings: Mapping[str, str]) -> Service:
@@ -187,7 +194,8 @@ class System:
             environment[f"{variable}_DATABASE_URL_FILE"] = str(path)
         first = (ports.trade if number else self._trade_port, ports.trade_metrics)
         own = tuple(port + number if port else 0 for port in first)
-        return self._run(Service(TRADE, f"trade_service-{number + 1}", self.folder, (own[0], own[1]), environment))
+        name = f"{TRADE.module}-{number + 1}"
+        return self._run(Service(TRADE, name, self.folder, (own[0], own[1]), environment, self.tls))
 
     def _run(self, service: Service) -> Service:
         self._stack.callback(service.terminate)

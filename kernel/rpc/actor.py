@@ -7,7 +7,7 @@ actor `local` with every right, recorded as unauthenticated. Over TLS `kernel.rp
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from kernel.errors import Forbidden
 from kernel.rpc import reasons
@@ -17,6 +17,9 @@ from kernel.rpc.rights import EVERYONE, SERVED_FOR_EVERYONE
 EVERY_RIGHT: Final = "*"
 OPEN: Final = ""
 """In a table of rights: a method that anyone who can connect may call (health, reflection)."""
+
+Right: TypeAlias = "str | tuple[str, ...]"
+"""What a method needs: a right, or one of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,15 @@ class Actor:
     users: frozenset[str] = frozenset()
     certificate: str = ""
 
-    def may(self, right: str) -> bool:
-        """Say whether the actor has the right; everyone has `OPEN`."""
-        return right == OPEN or right in self.rights or EVERY_RIGHT in self.rights
+    def may(self, right: Right) -> bool:
+        """Say whether the actor has the right, or one of them; everyone has `OPEN`."""
+        return right == OPEN or EVERY_RIGHT in self.rights or not self.rights.isdisjoint(_each(right))
 
-    def serves(self, user: str, right: str) -> bool:
+    def serves(self, user: str, right: Right) -> bool:
         """Say whether he may use the right for that user; an empty name stands for all users at once."""
         if user and user in self.users:
             return True
-        return EVERYONE in self.users and (right in SERVED_FOR_EVERYONE or EVERY_RIGHT in self.rights)
+        return EVERYONE in self.users and (EVERY_RIGHT in self.rights or SERVED_FOR_EVERYONE.issuperset(_each(right)))
 
 
 LOCAL: Final = Actor("local", authenticated=False, rights=frozenset({EVERY_RIGHT}), users=frozenset({EVERYONE}))
@@ -67,18 +70,19 @@ def act_as(actor: Actor) -> None:
     _current.set(actor)
 
 
-def require(right: str) -> None:
-    """Pass when the current actor has the right.
+def require(right: Right) -> None:
+    """Pass when the current actor has the right, or one of them.
 
     Raises:
         Forbidden: he has not; the right is in the metadata.
     """
     actor = current_actor()
     if not actor.may(right):
-        raise Forbidden(reasons.RIGHT_MISSING, f"{actor.name} lacks the right {right}", metadata={"right": right})
+        needed = " or ".join(_each(right))
+        raise Forbidden(reasons.RIGHT_MISSING, f"{actor.name} lacks the right {needed}", metadata={"right": needed})
 
 
-def require_user(user: str, right: str) -> None:
+def require_user(user: str, right: Right) -> None:
     """Pass when the current actor may use `right` for `user`; the interceptor asks this for users a request names.
 
     Raises:
@@ -87,5 +91,10 @@ def require_user(user: str, right: str) -> None:
     actor = current_actor()
     if not actor.serves(user, right):
         whom = f"the user {user}" if user else "all users at once"
-        message = f"{actor.name} may not use the right {right} for {whom}"
-        raise Forbidden(reasons.USER_NOT_ALLOWED, message, metadata={"user": user, "right": right})
+        used = " or ".join(_each(right))
+        message = f"{actor.name} may not use the right {used} for {whom}"
+        raise Forbidden(reasons.USER_NOT_ALLOWED, message, metadata={"user": user, "right": used})
+
+
+def _each(right: Right) -> tuple[str, ...]:
+    return (right,) if isinstance(right, str) else right

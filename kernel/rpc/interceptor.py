@@ -64,7 +64,7 @@ class Interceptor:
     def __init__(
         self,
         domain: str,
-        rights: Mapping[str, str],
+        rights: Mapping[str, actor.Right],
         patience: Patience,
         calls_max: int,
         identify: actor.Identify = actor.identify_local,

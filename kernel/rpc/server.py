@@ -24,7 +24,7 @@ from grpc_reflection.v1alpha._async import ReflectionServicer  # type: ignore[im
 from kernel import logs
 from kernel.environment import is_loopback
 from kernel.rpc import health
-from kernel.rpc.actor import OPEN, identify_local
+from kernel.rpc.actor import OPEN, Right, identify_local
 from kernel.rpc.interceptor import Handler, Interceptor, Patience, users_named
 from kernel.rpc.perimeter import Perimeter
 from kernel.rpc.tls import TlsRefusal
@@ -87,7 +87,7 @@ class RpcServer:
         self,
         *,
         domain: str,
-        rights: Mapping[str, str],
+        rights: Mapping[str, Right],
         userless: Collection[str] = (),
         limits: Limits | None = None,
         perimeter: Perimeter | None = None,
@@ -103,7 +103,7 @@ class RpcServer:
         self.health = health.Health()
         self._limits = limits or Limits()
         self._credentials = None if perimeter is None else _credentials(perimeter)
-        self._rights = {**rights, **KERNEL_RIGHTS}
+        self._rights: dict[str, Right] = {**rights, **KERNEL_RIGHTS}
         self._userless = frozenset(userless)
         self._interceptor = Interceptor(
             domain,

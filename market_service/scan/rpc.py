@@ -27,8 +27,14 @@ RIGHTS: Final = MappingProxyType(
     }
 )
 """Looking needs `read`, everything that changes something `admin`."""
-USERLESS: Final = frozenset(RIGHTS) - {f"/{SERVICE}/CreateScanJob", f"/{SERVICE}/ListScanJobs"}
-"""The others name a job, and `_permitted` asks for the job's user."""
+USERLESS: Final = frozenset(
+    f"/{SERVICE}/{method}"
+    for method in (
+        *("GetScanJob", "PauseScanJob", "ResumeScanJob", "RunScanJob"),
+        *("ListScanRuns", "GetMarketSnapshot"),
+    )
+)
+"""Each names a job, and `_permitted` asks for the job's user."""
 
 DEFAULT_PAGE_SIZE: Final = 50
 

@@ -1,18 +1,20 @@
 """Which right each method needs. The server refuses to be built when a method has no entry."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from kernel.rpc.actor import Right
 from kernel.rpc.rights import ADMIN, APPROVE, BUDGET, EXECUTE, HALT, PLACE, PROPOSE, READ
 
 DOMAIN: Final = "trade.interlock"
 
-_TRADE: Final = {
+_TRADE: Final[dict[str, Right]] = {
     "SubmitProposal": PROPOSE,
     "GetProposal": READ,
     "ListProposals": READ,
     "ApproveProposal": APPROVE,  # with overrides also OVERRIDE, asked for in the method
-    "DeclineProposal": READ,  # APPROVE, or PROPOSE for one's own: asked for in the method
+    "DeclineProposal": (APPROVE, PROPOSE),  # PROPOSE for one's own only: asked for in the method
     "CheckProposal": READ,
     "ExecuteProposal": EXECUTE,
     "PlaceOrder": PLACE,
@@ -22,8 +24,8 @@ _TRADE: Final = {
     "GetDecision": READ,
     "ListDecisions": READ,
 }
-_BUDGET: Final = {"ReserveBudget": BUDGET, "SettleBudget": BUDGET, "GetBudget": READ}
-_ADMIN: Final = {
+_BUDGET: Final[dict[str, Right]] = {"ReserveBudget": BUDGET, "SettleBudget": BUDGET, "GetBudget": READ}
+_ADMIN: Final[dict[str, Right]] = {
     "GetTradingState": READ,
     "SetTradingState": HALT,  # to loosen also ADMIN, asked for in the method
     "ListPolicies": READ,
@@ -31,7 +33,7 @@ _ADMIN: Final = {
     "ReloadPolicies": ADMIN,
 }
 
-RIGHTS: Final = MappingProxyType(
+RIGHTS: Final[Mapping[str, Right]] = MappingProxyType(
     {
         f"/trade.v1.{service}/{method}": right
         for service, methods in (("TradeService", _TRADE), ("BudgetService", _BUDGET), ("AdminService", _ADMIN))

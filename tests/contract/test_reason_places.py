@@ -14,10 +14,12 @@ from protos.trade.v1 import trade_pb2 as pb
 from tests.contract import test_reasons, test_scan_reasons
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+ACCESS: Final = "tests/access/test_matrix.py"
 KERNEL: Final = "tests/kernel/test_rpc_errors.py"
 REACHED_ELSEWHERE: Final = {
     "RIGHT_MISSING": (KERNEL, "test_an_actor_without_the_right_is_refused_by_name"),  # on loopback all rights are there
     "DEADLINE_EXCEEDED": (KERNEL, "test_a_call_without_a_deadline_gets_one"),  # here it would take thirty seconds
+    "USER_NOT_ALLOWED": (ACCESS, "test_every_method_admits_whom_the_table_says_and_nobody_else"),  # needs certificates
     "INTERNAL": (KERNEL, "test_an_unforeseen_error_leaks_nothing_and_is_logged_with_its_trace"),  # none is known here
     "KEY_NOT_ATTESTED": (
         "tests/trade_service/test_execute.py",
@@ -30,7 +32,6 @@ REACHED_ELSEWHERE: Final = {
 }
 NEVER_SENT_YET: Final = {
     "UNSPECIFIED": "never sent, by its own comment",
-    "USER_NOT_ALLOWED": "callers are told apart by certificate; on loopback there is one, who may act for all",
 }
 CHANCE: Final = {
     "CONTENTION": "needs three collisions of one claim in a row, or policies that change three times within it",
@@ -54,7 +55,7 @@ MARKET: Final = {
     "STOPPING": ("live/test_streams.py", "test_a_drain_ends_every_stream_with_a_status_that_says_why"),
     "SCANS_OFF": ("scan/test_jobs.py", "test_without_a_database_every_method_says_so"),
 }
-KERNEL_GIVES: Final = {"RIGHT_MISSING", "DEADLINE_EXCEEDED", "INTERNAL", "OVERLOADED"}
+KERNEL_GIVES: Final = {"RIGHT_MISSING", "USER_NOT_ALLOWED", "DEADLINE_EXCEEDED", "INTERNAL", "OVERLOADED"}
 
 
 def named(package: ModuleType) -> set[str]:

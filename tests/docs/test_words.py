@@ -61,6 +61,13 @@ def test_every_variable_of_the_guide_is_read_and_every_variable_read_is_in_the_g
     assert told_about("both services") == set(read_by([ROOT / "kernel" / "attestation_watch.py"]))
 
 
+TLS_VARIABLES = {
+    prefix: tuple(f"{prefix}_{end}_FILE" for end in ("TLS_CERT", "TLS_KEY", "TLS_CA", "ACCESS"))
+    for prefix in ("TRADE", "MARKET")
+}
+"""What `read_tls_files(env, prefix, …)` reads."""
+
+
 def told_about(program: str) -> set[str]:
     """Name the variables in a program's table of the guide."""
     return {name for cells in rows(OPERATIONS, f"{program} |") for name in re.findall(r"`([A-Z_]+)`", cells[0])}
@@ -79,7 +86,7 @@ def read_by(files: Iterable[Path]) -> Iterator[str]:
         }
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and (name := variable_read(node, constants)):
-                yield name
+                yield from TLS_VARIABLES.get(name, (name,))
 
 
 def variable_read(call: ast.Call, constants: Mapping[str, object]) -> str:

@@ -79,6 +79,10 @@ class TradeClient:
         """
         self._session = Session(http, TRADE_ENDPOINTS, credentials, now_ms, observe)
 
+    def use(self, credentials: Credentials) -> None:
+        """Sign every request from now on with these."""
+        self._session.use(credentials)
+
     async def create_order(
         self,
         body: bytes,

@@ -32,6 +32,10 @@ class MarketClient:
         """Use a client of `bitvavo.transport.open_client`; `now_ms` signs the account's reads."""
         self._session = Session(http, MARKET_ENDPOINTS, credentials, now_ms, observe)
 
+    def use(self, credentials: Credentials) -> None:
+        """Sign every request from now on with these."""
+        self._session.use(credentials)
+
     async def time(self) -> ServerTime:
         """Ask the exchange's clock."""
         return await read_time(self._session)

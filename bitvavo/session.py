@@ -90,6 +90,10 @@ class Session:
         self._now_ms = now_ms
         self._observe = observe
 
+    def use(self, credentials: Credentials) -> None:
+        """Sign every request from now on with these; one signed before keeps its key and signature."""
+        self._credentials = credentials
+
     async def send(
         self,
         endpoint: Endpoint,

@@ -7,6 +7,7 @@ exactly as it goes over the wire.
 
 import hashlib
 import hmac
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,21 @@ class Credentials:
 
     key: Secret
     secret: Secret
+
+
+def taking(
+    use: Callable[[Credentials], None], admits: Callable[[str], Awaitable[bool]] | None = None
+) -> Callable[[tuple[Secret, ...]], Awaitable[bool]]:
+    """Return how `kernel.rotation` takes up a changed key and secret: together, once `admits` has the fingerprint."""
+
+    async def take(new: tuple[Secret, ...]) -> bool:
+        key, secret = new
+        if admits is not None and not await admits(key.fingerprint()):
+            return False
+        use(Credentials(key, secret))
+        return True
+
+    return take
 
 
 def sign(secret: Secret, timestamp_ms: int, method: str, path: str, body: bytes = b"") -> str:

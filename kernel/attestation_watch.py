@@ -75,14 +75,14 @@ class AttestationWatch:
         self._replacing_seconds = replacing_seconds
         self.attested = False
 
-    def look(self) -> Doubt | None:
-        """Read both files and say what stands against using the key now."""
+    def look(self, fingerprint: str | None = None) -> Doubt | None:
+        """Read both files and say what stands against using a key now, by default the one in use."""
         directory = self._settings.directory
         return judge(
             read_written(path_of(directory, self._role)),
             read_written(path_of(directory, self._role.counterpart)),
             role=self._role,
-            fingerprint=self._fingerprint(),
+            fingerprint=fingerprint or self._fingerprint(),
             now=self._now(),
             strict=self._settings.strict,
         )
@@ -104,6 +104,10 @@ class AttestationWatch:
             waits_for = doubt
             await asyncio.sleep(START_LOOK_SECONDS)
 
+    async def admits(self, fingerprint: str) -> bool:
+        """Say whether the key of this fingerprint, which is not in use yet, may replace the one that is."""
+        return await asyncio.to_thread(self.look, fingerprint) is None
+
     async def follow(self, tell: Callable[[bool], None] = lambda _: None) -> None:
         """Look for ever; `tell` gets every time whether the key is attested. A lost attestation is an alarm."""
         while True:
@@ -114,7 +118,8 @@ class AttestationWatch:
                 raise_alarm(ATTESTATION_LOST, doubt.message, subject=self._role.value, finding=doubt.finding.value)
             elif not before:
                 logs.log("attested", role=self._role.value)
-            await asyncio.sleep(self._settings.look_seconds)
+            # A key that was just replaced may be missed by one look; claims need not wait for a whole pause after it.
+            await asyncio.sleep(self._settings.look_seconds if self.attested else LOOK_SECONDS_MIN)
 
     async def _look_while_replacing(self) -> Doubt | None:
         ends = time.monotonic() + self._replacing_seconds

@@ -19,8 +19,9 @@ from sqlalchemy.dialects import postgresql
 
 from kernel.alarms import raise_alarm
 from kernel.db_safety import UnsafeDatabaseError, judge, look
-from kernel.dsn import leads_to
+from kernel.dsn import DsnError, leads_to, password_of
 from kernel.errors import Unavailable
+from kernel.redaction import hide
 from kernel.secret import Secret
 from kernel.transaction import (
     BEGIN,
@@ -119,11 +120,13 @@ class Database:
     async def use_url(self, url: Secret) -> bool:
         """Connect by `url` from now on, if that works and leads where the present one leads; say whether it does.
 
-        Connections of before end as soon as their transaction does.
+        Connections of before end as soon as their transaction does. The password in it is masked before its first use.
         """
+        if password := password_of(url):
+            hide(password)
         try:
             elsewhere = leads_to(url) != leads_to(Secret(self._url))
-        except psycopg.ProgrammingError:
+        except DsnError:
             elsewhere = True
         if elsewhere:
             raise_alarm(URL_LEADS_ELSEWHERE, ELSEWHERE, subject=self.name)

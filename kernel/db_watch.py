@@ -11,6 +11,7 @@ from typing import Final
 
 from kernel.db import Database
 from kernel.db_safety import UnsafeDatabaseError
+from kernel.rotation import Secrets, Take
 
 FIRST_SIGHT_SECONDS: Final = 2.0
 """How long a start waits for its databases; one that is away by then is judged when it comes."""
@@ -65,3 +66,12 @@ class DatabaseWatch:
         for database in self._databases:
             if database.problems and not database.ever_safe:
                 raise UnsafeDatabaseError(tuple(f"database {database.name}: {each}" for each in database.problems))
+
+
+def taking_url(*databases: Database) -> Take:
+    """Return how a changed URL is taken up: by all of these, or asked for again."""
+
+    async def take(new: Secrets) -> bool:
+        return all([await database.use_url(new[0]) for database in databases])
+
+    return take

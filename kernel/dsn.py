@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Final
 
-import psycopg
+from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from kernel.secret import Secret
@@ -12,6 +12,10 @@ from kernel.secret import Secret
 LOCAL_NAME: Final = "localhost"
 """Always this machine (RFC 6761, section 6.3)."""
 WHO: Final = frozenset({"user", "password"})
+
+
+class DsnError(ValueError):
+    """A text is no URL of a database; nothing of it is repeated."""
 
 
 def dsn_problem(url: Secret, *, plaintext: bool) -> str | None:
@@ -22,7 +26,7 @@ def dsn_problem(url: Secret, *, plaintext: bool) -> str | None:
     """
     try:
         parts = _parts(url)
-    except psycopg.ProgrammingError:
+    except DsnError:
         return "a URL such as postgresql://role:password@127.0.0.1:5432/database"
     if not (parts.get("host") and parts.get("dbname") and parts.get("user")):
         return "a URL that names role, host and database: postgresql://role:password@host:5432/database"
@@ -35,7 +39,7 @@ def password_of(url: Secret) -> Secret | None:
     """Return the password inside a URL, which leaks by itself as easily as the URL; None without one."""
     try:
         found = _parts(url).get("password")
-    except psycopg.ProgrammingError:
+    except DsnError:
         return None
     return Secret(found) if found else None
 
@@ -44,13 +48,16 @@ def leads_to(url: Secret) -> dict[str, str]:
     """Return everything of a valid URL but who connects with what password.
 
     Raises:
-        psycopg.ProgrammingError: it is no URL of a database.
+        DsnError: it is no URL of a database.
     """
     return {name: value for name, value in _parts(url).items() if name not in WHO}
 
 
 def _parts(url: Secret) -> dict[str, str]:
-    return {name: str(value) for name, value in conninfo_to_dict(url.reveal()).items() if value is not None}
+    try:
+        return {name: str(value) for name, value in conninfo_to_dict(url.reveal()).items() if value is not None}
+    except ProgrammingError:
+        raise DsnError("no URL of a database") from None
 
 
 def _is_local(parts: Mapping[str, str]) -> bool:

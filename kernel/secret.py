@@ -1,6 +1,6 @@
 """A value that cannot be printed, and the one way to read it from a file.
 
-Both services call this at start-up; nothing else in the project opens a secret's file.
+Every program of ours reads its secrets by this, at its start and when `kernel.rotation` sees a changed file.
 """
 
 import hashlib
@@ -22,11 +22,17 @@ class SecretFileError(Exception):
 class Secret:
     """A secret string. Every way of showing it gives ``***``; only `reveal` gives the value."""
 
-    __slots__ = ("__value",)
+    __slots__ = ("__file", "__value")
 
-    def __init__(self, value: str) -> None:
-        """Keep `value`; nothing is copied anywhere else."""
+    def __init__(self, value: str, *, file: Path | None = None) -> None:
+        """Keep `value`; nothing is copied anywhere else. `file` is where it was read, if it was."""
         self.__value = value
+        self.__file = file
+
+    @property
+    def file(self) -> Path | None:
+        """Where it was read and may be read again, None when it came from a variable."""
+        return self.__file
 
     def reveal(self) -> str:
         """Return the value itself. Call it where the bytes are needed, and keep no copy."""
@@ -57,28 +63,31 @@ class Secret:
         return hash(self.__value)
 
     def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled or deep-copied."""
+        """Refuse to be pickled or copied."""
         message = "a secret cannot be pickled"
         raise TypeError(message)
 
 
 def read_secret_file(path: Path) -> Secret:
-    """Read one secret: a line in a regular file, not a link, mode without group or other bits, ≤ 4 KiB.
+    """Read one secret: a line in a file as `read_private_file` demands it, ≤ 4 KiB.
 
     Raises:
         SecretFileError: what was found, what was expected, and what to do; never the content.
     """
-    return Secret(_one_line(path, read_private_file(path, MAX_SECRET_BYTES)))
+    return Secret(_one_line(path, read_private_file(path, MAX_SECRET_BYTES)), file=path)
 
 
 def read_private_file(path: Path, bytes_max: int) -> bytes:
-    """Read a file that nobody else may read: regular, not a link, owned by this process's user or root.
+    """Read a regular file that nobody but this process's user can read (docs/security.md).
+
+    No link is followed but the two by which Kubernetes swaps a whole directory: `name` to `..data/name`, and `..data`
+    to a directory beside it. There root owns the files, and this process reads them by a group of its pod.
 
     Raises:
         SecretFileError: what was found, what was expected, and what to do; never the content.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(_of_kubernetes(path) or path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         message = f"secret file {path}: cannot be opened ({error.strerror}); expected a regular file, mode 0400"
         raise SecretFileError(message) from None
@@ -91,6 +100,17 @@ def read_private_file(path: Path, bytes_max: int) -> bytes:
         message = f"secret file {path}: {len(raw)} bytes found; expected 1 to {bytes_max}"
         raise SecretFileError(message)
     return raw
+
+
+def _of_kubernetes(path: Path) -> Path | None:
+    """Return the file that a mounted name stands for; None when it is no such name."""
+    swapped = path.with_name("..data")
+    try:
+        if str(path.readlink()) != f"..data/{path.name}" or "/" in (folder := str(swapped.readlink())):
+            return None
+    except OSError:
+        return None
+    return path.parent / folder / path.name
 
 
 def _one_line(path: Path, raw: bytes) -> str:
@@ -106,9 +126,15 @@ def _require_private(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         message = f"secret file {path}: not a regular file; expected one, mode 0400"
         raise SecretFileError(message)
-    if mode & 0o077:
-        message = f"secret file {path}: mode {mode:04o} lets others read it; run: chmod 0400 {path}"
-        raise SecretFileError(message)
     if status.st_uid not in {os.geteuid(), 0}:
         message = f"secret file {path}: owned by uid {status.st_uid}; expected the user of this process"
         raise SecretFileError(message)
+    if mode & (0o037 if _is_ours_by_group(status) else 0o077):
+        message = f"secret file {path}: mode {mode:04o} lets others read it; run: chmod 0400 {path}"
+        raise SecretFileError(message)
+
+
+def _is_ours_by_group(status: os.stat_result) -> bool:
+    """Say whether root owns the file and a group that is this process's, and not root's, may read it."""
+    groups = {os.getegid(), *os.getgroups()} - {0}
+    return status.st_uid == 0 and os.geteuid() != 0 and status.st_gid in groups

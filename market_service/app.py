@@ -13,7 +13,7 @@ from bitvavo.client import wall_clock_ms
 from bitvavo.clock import ExchangeClock
 from bitvavo.endpoints import MARKET_ENDPOINTS
 from bitvavo.market_client import MarketClient
-from bitvavo.signing import Credentials
+from bitvavo.signing import Credentials, taking
 from bitvavo.transport import open_client
 from kernel import logs
 from kernel.attestation import Role
@@ -21,6 +21,7 @@ from kernel.attestation_watch import AttestationWatch
 from kernel.db_safety import UnsafeDatabaseError
 from kernel.environment import SettingsError
 from kernel.lifecycle import Loops
+from kernel.rotation import Rotation, SecretGroup
 from kernel.rpc.perimeter import Perimeter, certificates_of, keep_perimeter, metrics_context, open_perimeter
 from kernel.rpc.server import Limits, RpcServer
 from kernel.telemetry import serve_metrics
@@ -57,17 +58,20 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         UnsafeDatabaseError: the database of the scans must not be used.
         OSError: the ready file cannot be written.
     """
-    attestation = _attestation(settings)
+    pair = settings.readonly_key
+    key = SecretGroup("exchange key", pair.key, pair.secret) if pair else None
+    attestation = _attestation(settings, key)
     if attestation is not None:
         await attestation.wait(stop)
     perimeter = open_perimeter(settings.tls, NAME)
+    rotation = Rotation()
     async with _open(settings) as http:
-        exchange = _exchange(settings, http, attestation)
+        exchange = _exchange(http, key, attestation, rotation)
         catalogue = Catalogue(exchange)
         candles = Candles(exchange, catalogue, exchange)
         async with open_live(settings.live, settings.ca_file, exchange, catalogue, candles) as live:
             use_cases = build(exchange, catalogue, candles, live.streams)
-            await _serve(settings, perimeter, stop, exchange, use_cases, live, attestation)
+            await _serve(settings, perimeter, stop, exchange, use_cases, live, attestation, rotation)
 
 
 async def _serve(
@@ -78,6 +82,7 @@ async def _serve(
     use_cases: UseCases,
     live: LiveParts,
     attestation: AttestationWatch | None,
+    rotation: Rotation,
 ) -> None:
     server = RpcServer(
         domain=DOMAIN,
@@ -90,10 +95,11 @@ async def _serve(
     server.health.set(READY_NAME, serving=False)
     pulse = Pulse(exchange, lambda ready: server.health.set(READY_NAME, ready))
     certificates = certificates_of(perimeter)
-    async with open_scans(settings.scans, use_cases.candles, certificates) as scans, Loops() as loops:
+    async with open_scans(settings.scans, use_cases.candles, rotation, certificates) as scans, Loops() as loops:
         server.add(add_ScanServiceServicer_to_server, scans.rpc)
         loops.start("pulse", pulse.run)
         loops.start("markets", use_cases.catalogue.keep_fresh)
+        loops.start("secrets", rotation.forever)
         if attestation is not None:
             loops.start("attestation", attestation.follow)
         live.start(loops)
@@ -142,27 +148,30 @@ def _open(settings: Settings) -> httpx.AsyncClient:
         raise SettingsError(f"settings refused:\n  BITVAVO_REST_URL: {error}") from None
 
 
-def _attestation(settings: Settings) -> AttestationWatch | None:
-    key = settings.readonly_key
+def _attestation(settings: Settings, key: SecretGroup | None) -> AttestationWatch | None:
     if settings.attestation is None or key is None:
         return None
-    return AttestationWatch(settings.attestation, Role.MARKET, key.key.fingerprint)
+    return AttestationWatch(settings.attestation, Role.MARKET, key.fingerprint)
 
 
-def _exchange(settings: Settings, http: httpx.AsyncClient, attestation: AttestationWatch | None) -> BitvavoExchange:
-    key = settings.readonly_key
+def _exchange(
+    http: httpx.AsyncClient,
+    key: SecretGroup | None,
+    attestation: AttestationWatch | None,
+    rotation: Rotation,
+) -> BitvavoExchange:
     points, clock = Points(), ExchangeClock(time.monotonic)
 
     def now_ms() -> int:
         known = exchange.exchange_ms()
         return wall_clock_ms() if known is None else known
 
-    client = MarketClient(
-        http, Credentials(key.key, key.secret) if key else None, now_ms=now_ms, observe=points.observe
-    )
+    client = MarketClient(http, Credentials(*key.current) if key else None, now_ms=now_ms, observe=points.observe)
     exchange = BitvavoExchange(
         client, points, clock, has_key=key is not None, attested=lambda: attestation is None or attestation.attested
     )
+    if key is not None:
+        rotation.follow(key, taking(client.use, attestation.admits if attestation else None))
     return exchange
 
 

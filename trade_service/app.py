@@ -16,7 +16,7 @@ from bitvavo.budget import RateBudget
 from bitvavo.client import TradeClient, wall_clock_ms
 from bitvavo.clock import ExchangeClock
 from bitvavo.endpoints import TRADE_ENDPOINTS
-from bitvavo.signing import Credentials
+from bitvavo.signing import Credentials, taking
 from bitvavo.transport import open_client
 from kernel import logs
 from kernel.alarms import add_sink
@@ -24,11 +24,12 @@ from kernel.attestation import Role
 from kernel.attestation_watch import AttestationWatch
 from kernel.db import Database, Reasons
 from kernel.db_safety import UnsafeDatabaseError
-from kernel.db_watch import DatabaseWatch
+from kernel.db_watch import DatabaseWatch, taking_url
 from kernel.environment import SettingsError
 from kernel.errors import NotNow, StateViolation
 from kernel.inflight import InFlight
 from kernel.lifecycle import Loops
+from kernel.rotation import Rotation, SecretGroup
 from kernel.rpc.channel import open_channel
 from kernel.rpc.perimeter import Perimeter, certificates_of, keep_perimeter, metrics_context, open_perimeter
 from kernel.rpc.server import Limits, RpcServer
@@ -106,23 +107,25 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         ServerRefusal, OSError: an address cannot be listened on.
         UnsafeDatabaseError: the database must not be used for this.
     """
-    attestation = _attestation(settings)
+    key = SecretGroup("exchange key", settings.key, settings.secret)
+    attestation = _attestation(settings, key)
     if attestation is not None:
         await attestation.wait(stop)
     async with AsyncExitStack() as stack:
         perimeter = open_perimeter(settings.tls, NAME)
         outside = await _open(settings, perimeter, stack)
-        watch = DatabaseWatch(outside.database, outside.admin, outside.reconciler)
-        await watch.meet()
+        databases = DatabaseWatch(outside.database, outside.admin, outside.reconciler)
+        await databases.meet()
         in_flight = InFlight()
         server = RpcServer(domain=DOMAIN, rights=RIGHTS, userless=USERLESS, limits=LIMITS, perimeter=perimeter)
         loops = await stack.enter_async_context(Loops())
         _join(settings, outside, server, loops, in_flight, attestation)
-        loops.start("databases", watch.forever)
+        loops.start("databases", databases.forever)
+        loops.start("secrets", _rotation(settings, outside, key, attestation).forever)
         keep_perimeter(perimeter, loops)
         await _announce(settings, server, perimeter)
         try:
-            await watch.until(stop)
+            await databases.until(stop)
         except UnsafeDatabaseError:
             await server.drain()
             raise
@@ -131,10 +134,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         logs.log("drained", left=left)
 
 
-def _attestation(settings: Settings) -> AttestationWatch | None:
+def _attestation(settings: Settings, key: SecretGroup) -> AttestationWatch | None:
     if settings.attestation is None:
         return None
-    return AttestationWatch(settings.attestation, Role.TRADE, settings.key.fingerprint)
+    return AttestationWatch(settings.attestation, Role.TRADE, key.fingerprint)
 
 
 async def _open(settings: Settings, perimeter: Perimeter | None, stack: AsyncExitStack) -> Outside:
@@ -167,6 +170,16 @@ async def _pool(url: Secret, connections_max: int, stack: AsyncExitStack) -> Dat
     await database.open()
     stack.push_async_callback(database.close)
     return database
+
+
+def _rotation(settings: Settings, outside: Outside, key: SecretGroup, attestation: AttestationWatch | None) -> Rotation:
+    """Say what takes up which secret when its file changes."""
+    rotation = Rotation()
+    rotation.follow(key, taking(outside.client.use, attestation.admits if attestation else None))
+    url, reconciler_url = settings.database_url, settings.reconciler_database_url
+    rotation.follow(SecretGroup("database URL", url), taking_url(outside.database, outside.admin))
+    rotation.follow(SecretGroup("reconciler database URL", reconciler_url), taking_url(outside.reconciler))
+    return rotation
 
 
 def _join(

@@ -10,9 +10,10 @@ from typing import Final
 
 from kernel import logs
 from kernel.db import Database, Reasons
-from kernel.db_watch import DatabaseWatch
+from kernel.db_watch import DatabaseWatch, taking_url
 from kernel.ids import new_id
 from kernel.lifecycle import Loops
+from kernel.rotation import Rotation, SecretGroup, Secrets, Take
 from kernel.rpc.channel import open_channel
 from kernel.rpc.tls import Certificates
 from kernel.secret import Secret
@@ -72,9 +73,9 @@ class Scans:
 
 @asynccontextmanager
 async def open_scans(
-    settings: ScanSettings | None, candles: Candles, certificates: Certificates | None = None
+    settings: ScanSettings | None, candles: Candles, rotation: Rotation, certificates: Certificates | None = None
 ) -> AsyncIterator[Scans]:
-    """Open what the scans need; none of it has to answer yet.
+    """Open what the scans need; none of it has to answer yet. `rotation` follows their secrets.
 
     Raises:
         UnsafeDatabaseError: the database must not be used for this.
@@ -89,8 +90,9 @@ async def open_scans(
         stack.push_async_callback(database.close)
         watch = DatabaseWatch(database)
         await watch.meet()
+        rotation.follow(SecretGroup("database URL", settings.database_url), taking_url(database))
         channel = await stack.enter_async_context(open_channel(settings.trade_address, certificates))
-        analysts = _analysts(settings, stack)
+        analysts = _analysts(settings, stack, rotation)
         boot = Boot(new_id(), f"{socket.gethostname()}/{os.getpid()}")
         holds = HoldRows(database, boot)
         market, desk = MarketMeasures(candles), Desk(BudgetServiceStub(channel), TradeServiceStub(channel))
@@ -103,10 +105,19 @@ async def open_scans(
         yield Scans(rpc, Scheduler(holds, begin, settings.lease), watch)
 
 
-def _analysts(settings: ScanSettings, stack: AsyncExitStack) -> Mapping[AnalystKind, Analyst]:
+def _analysts(settings: ScanSettings, stack: AsyncExitStack, rotation: Rotation) -> Mapping[AnalystKind, Analyst]:
     analysts: dict[AnalystKind, Analyst] = {AnalystKind.RULES: RulesAnalyst()}
     if settings.model is not None:
         model = ModelAnalyst(settings.model)
         stack.push_async_callback(model.close)
         analysts[AnalystKind.MODEL] = model
+        rotation.follow(SecretGroup("analyst key", settings.model.key), _taking_key(model))
     return analysts
+
+
+def _taking_key(model: ModelAnalyst) -> Take:
+    async def take(new: Secrets) -> bool:
+        model.use_key(new[0])
+        return True
+
+    return take

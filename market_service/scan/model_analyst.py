@@ -69,6 +69,7 @@ class ModelAnalyst:
             ValueError: the URL is neither https nor on loopback.
         """
         self._settings = settings
+        self._key = settings.key
         self._http = httpx.AsyncClient(
             base_url=checked_url(settings.url),
             headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "interlock"},
@@ -77,6 +78,10 @@ class ModelAnalyst:
             follow_redirects=False,
             trust_env=False,
         )
+
+    def use_key(self, key: Secret) -> None:
+        """Send this key from now on."""
+        self._key = key
 
     async def judge(self, content: Content, snapshot: Snapshot) -> tuple[Opinion, Usage]:
         """Ask once.
@@ -98,7 +103,7 @@ class ModelAnalyst:
 
     async def _post(self, question: bytes) -> bytes:
         """Send once; httpx sends nothing again by itself, and no connection is used twice."""
-        headers = {"authorization": f"Bearer {self._settings.key.reveal()}", "content-type": "application/json"}
+        headers = {"authorization": f"Bearer {self._key.reveal()}", "content-type": "application/json"}
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
                 async with self._http.stream("POST", "chat/completions", content=question, headers=headers) as answer:

@@ -67,6 +67,8 @@ class Stage:
         self.truth = Truth(system.database_url("auditor"))
         self.told: list[str] = []
         """Everything any caller was told in an error: searched for secrets at the end."""
+        self.retired_keys: list[str] = []
+        """Keys that could trade before they were replaced."""
         self._numbers = count()
 
     def caller(self, *services: Service) -> Caller:

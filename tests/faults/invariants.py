@@ -40,7 +40,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Rows as they are in the two worlds. `trade_key`: the first characters of the key that may trade."""
+    """Rows as they are in the two worlds. `trade_keys`: the first characters of the keys that may trade."""
 
     now: datetime
     executions: Sequence[Row]
@@ -51,7 +51,7 @@ class Snapshot:
     policies: Mapping[str, Mapping[str, Any]]
     requests: Sequence[Row]
     orders: Sequence[Row]
-    trade_key: str
+    trade_keys: frozenset[str]
 
     @property
     def own_orders(self) -> list[Row]:
@@ -204,11 +204,11 @@ def _decided(seen: Snapshot) -> Iterator[str]:
 
 def _own_endpoints(seen: Snapshot) -> Iterator[str]:
     for request in seen.requests:
-        path, ours = request["path"].partition("?")[0], request["key"] == seen.trade_key
+        path, ours = request["path"].partition("?")[0], request["key"] in seen.trade_keys
         if ours and (request["method"], path) not in TRADE_ENDPOINTS:
-            yield f"I17 the trade key signed {request['method']} {path}"
+            yield f"I17 a trade key signed {request['method']} {path}"
         if not ours and request["method"] != "GET":
-            yield f"I17 {request['method']} {path} without the trade key"
+            yield f"I17 {request['method']} {path} without a trade key"
 
 
 def _money(seen: Snapshot) -> Iterator[str]:

@@ -30,7 +30,7 @@ def snapshot(stage: Stage) -> Snapshot:
         policies={row["sha256"]: json.loads(row["canonical_json"]) for row in policies},
         requests=ledger["requests"],
         orders=ledger["orders"],
-        trade_key=key[:KEY_CHARACTERS],
+        trade_keys=frozenset(each[:KEY_CHARACTERS] for each in (key, *stage.retired_keys)),
     )
 
 

@@ -48,7 +48,7 @@ SOUND = Snapshot(
     policies={"p": {"rules": RULES}},
     requests=[REQUEST],
     orders=[ORDER],
-    trade_key="trade",
+    trade_keys=frozenset({"trade"}),
 )
 
 

@@ -8,19 +8,28 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from kernel import db_watch
+from kernel import alarms, db_watch, logs
 from kernel.db import Database, Reasons, Statement
 from kernel.db_safety import UnsafeDatabaseError
 from kernel.db_watch import DatabaseWatch
 from kernel.errors import Unavailable
+from kernel.secret import Secret
 from tests.fixtures.database import Database as OwnDatabase
 from tests.fixtures.fault_proxy import FaultProxy
 
 REASONS = Reasons("DATABASE_UNAVAILABLE")
 SCHEMA = "0001_ground"
 ONE = Statement("SELECT 1 AS one")
+WHO = Statement("SELECT current_user::text AS name")
+PID = Statement("SELECT pg_backend_pid() AS pid")
 PATIENCE_SECONDS = 10.0
+
+
+@pytest.fixture(autouse=True)
+def _no_alarm_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alarms, "_told", type(alarms._told)())
 
 
 def set_for_all(database: OwnDatabase, value: str | None) -> None:
@@ -45,10 +54,10 @@ async def opened(url: str) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def proxied(trade_database: OwnDatabase, *, refusing: bool = False) -> AsyncIterator[tuple[FaultProxy, Database]]:
-    info = psycopg.conninfo.conninfo_to_dict(trade_database.service)
+    info = conninfo_to_dict(trade_database.service)
     proxy = FaultProxy(str(info["host"]), int(str(info["port"])))
     proxy.refusing = refusing
-    async with proxy, opened(psycopg.conninfo.make_conninfo(trade_database.service, port=proxy.port)) as database:
+    async with proxy, opened(make_conninfo(trade_database.service, port=proxy.port)) as database:
         yield proxy, database
 
 
@@ -149,3 +158,51 @@ async def test_after_a_failover_to_an_unsafe_server_no_connection_to_it_is_used(
         await until(lambda: bool(database.problems))
         with pytest.raises(Unavailable, match="refused as unsafe"):
             await database.read(ONE)
+
+
+async def test_a_changed_url_is_used_by_new_connections_and_the_old_ones_end(trade_database: OwnDatabase) -> None:
+    async with opened(trade_database.service) as database:
+        assert await database.read(WHO) == [[{"name": "trade_service"}]]
+        assert await database.use_url(Secret(trade_database.reconciler))
+        assert await database.read(WHO) == [[{"name": "trade_reconciler"}]]
+
+
+async def test_a_transaction_under_way_ends_on_the_connection_it_began_on(trade_database: OwnDatabase) -> None:
+    async with opened(trade_database.service) as database:
+        async with database.transaction() as transaction:
+            before = await transaction.run_one(PID)
+            assert await database.use_url(Secret(trade_database.reconciler))
+            assert await transaction.run_one(PID) == before
+            await transaction.commit()
+        for _ in range(4):
+            assert await database.read(WHO) == [[{"name": "trade_reconciler"}]]
+
+
+@pytest.mark.parametrize("change", ["password", "role", "host", "database", "port", "text"])
+async def test_a_url_that_does_not_work_or_leads_elsewhere_changes_nothing(
+    trade_database: OwnDatabase, change: str, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    changed = {
+        "password": {"password": "canary-of-the-url"},
+        "role": {"user": "trade_owner", "password": trade_database.cluster.password("trade_owner")},
+        "host": {"host": "localhost"},
+        "database": {"dbname": "postgres"},
+        "port": {"port": "1"},
+    }
+    url = "no url" if change == "text" else make_conninfo(trade_database.service, **changed[change])
+    async with opened(trade_database.service) as database:
+        assert await database.read(WHO)
+        assert not await database.use_url(Secret(url))
+        assert await database.read(WHO) == [[{"name": "trade_service"}]], "not even the unsafe role is held against it"
+    elsewhere = [line for line in lines() if line.get("code") == "DATABASE_URL_LEADS_ELSEWHERE"]
+    assert bool(elsewhere) == (change in {"host", "database", "port", "text"})
+
+
+async def test_the_password_of_a_new_url_is_masked_before_it_is_used(
+    trade_database: OwnDatabase, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    async with opened(trade_database.service) as database:
+        url = make_conninfo(trade_database.service, password="canary-of-the-password")
+        assert not await database.use_url(Secret(url))
+    logs.log("event", note="the canary-of-the-password is here")
+    assert lines()[-1]["note"] == "the *** is here"

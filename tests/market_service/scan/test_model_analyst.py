@@ -43,6 +43,14 @@ async def test_an_answer_of_the_form_is_an_opinion_with_its_cost(analyst: ModelA
     assert model.calls == 1
 
 
+async def test_a_new_key_is_sent_from_the_next_question_on(model: FakeModel) -> None:
+    analyst = ModelAnalyst(ModelSettings(model.url, MODEL, Secret("key-of-before"), 1.0, PRICES))
+    assert (await refused(analyst)).code == "MODEL_HTTP_401"
+    analyst.use_key(Secret(KEY))
+    await analyst.judge(given.CONTENT, given.SNAPSHOT)
+    await analyst.close()
+
+
 async def test_the_model_is_told_numbers_and_no_word_of_ours_but_the_task(
     analyst: ModelAnalyst, model: FakeModel
 ) -> None:

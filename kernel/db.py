@@ -4,7 +4,7 @@ A transaction runs batches of statements (`kernel.transaction`). Every connectio
 """
 
 import select
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any, Final, LiteralString
@@ -60,6 +60,11 @@ DATABASE_UNSAFE: Final = "DATABASE_UNSAFE"
 URL_LEADS_ELSEWHERE: Final = "DATABASE_URL_LEADS_ELSEWHERE"
 ELSEWHERE: Final = "the changed URL leads to another database and is not used: restart the service to move it"
 
+ORIGIN: Final[LiteralString] = """
+SELECT extract(epoch FROM pg_postmaster_start_time())::text || ' ' || oid AS origin
+FROM pg_database WHERE datname = current_database()
+"""
+
 CONNECTION_SETTINGS: Final[Mapping[str, Any]] = {
     "autocommit": True,
     "row_factory": dict_row,
@@ -87,6 +92,8 @@ class Database:
         self._url = url
         self._reasons = reasons
         self._revision_min = revision_min
+        self._origin: str | None = None
+        self._notices: list[Callable[[str], None]] = []
         self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Row]] = psycopg_pool.AsyncConnectionPool(
             lambda: self._url,
             min_size=1,
@@ -107,6 +114,15 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._pool.close()
+
+    def on_connect(self, notice: Callable[[str], None]) -> None:
+        """Call `notice` with the origin of every connection, before its first use; at once with the last one known.
+
+        The origin (a server's start, a database's number) is another one after a restart, a failover or a restore.
+        """
+        self._notices.append(notice)
+        if self._origin is not None:
+            notice(self._origin)
 
     async def judge(self) -> None:
         """Look at the server over a connection of its own: refuse it from now on, or take it back.
@@ -216,12 +232,19 @@ class Database:
         try:
             problems = await self._problems_of(connection)
             await self._note(problems)
+            await self._tell_origin(connection)
         except BaseException:
             await connection.close()
             raise
         if problems:
             await connection.close()
             raise UnsafeDatabaseError(problems)
+
+    async def _tell_origin(self, connection: psycopg.AsyncConnection[Row]) -> None:
+        (row,) = await (await connection.execute(ORIGIN)).fetchall()
+        self._origin = row["origin"]
+        for notice in self._notices:
+            notice(row["origin"])
 
     async def _note(self, problems: tuple[str, ...]) -> None:
         was_safe, self.problems = not self.problems, problems

@@ -211,6 +211,8 @@ def _join(
         time.monotonic,
         halts=settings.halt_on_foreign_orders,
     )
+    for database in (outside.database, outside.reconciler):
+        database.on_connect(match.note_database)
     cancel = Cancel(executions, outside.exchange)
     reading = ReadingRows(outside.database)
     trade = TradeRpc(Submit(proposals, book), execute, cancel, proposals, executions, reading, in_flight)

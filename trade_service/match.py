@@ -1,8 +1,9 @@
 """The match: what the exchange shows of the account against our rows, at every start and from time to time after it.
 
-Claims wait for the first one. An order with our operator id that no row explains freezes this replica: the database
-was restored, another deployment uses our operator id, or the code leaked. Orders of others are told, and halt trading
-if that is wished. docs/decisions/0009-account-match.md has the reasons; nothing is ever sent or settled here.
+A start is that of this process or that of the database: claims wait for the first match after it. An order with our
+operator id that no row explains freezes this replica: the database was restored, another deployment uses our operator
+id, or the code leaked. Orders of others are told, and halt trading if that is wished. Nothing is ever sent or settled
+here; docs/decisions/0009-account-match.md has the reasons.
 """
 
 import asyncio
@@ -17,10 +18,11 @@ from trade_service import reasons
 from trade_service.account import Account, AccountOrder, Comparison, MatchStore, OrderKey, client_order_id_of
 from trade_service.counters import show_account
 from trade_service.ports import AdminStore
-from trade_service.readiness import Condition, Obstacle, Readiness
+from trade_service.readiness import NOT_YET, Condition, Obstacle, Readiness
 from trade_service.switch import Setting
 
-ROUND_PAUSE_SECONDS: Final = 1.0
+ROUND_PAUSE_SECONDS: Final = 0.2
+CLOCK_RETRY_SECONDS: Final = 0.2
 FOLLOW_UP_SECONDS: Final = 30.0
 """After the first match the recent past is looked at again: what was made just before this start may show up late."""
 WATCH_SECONDS: Final = 600.0
@@ -57,6 +59,7 @@ class Match:
         self._listed_markets = listed_markets
         self._monotonic = monotonic
         self._halts = halts
+        self._origin: str | None = None
         self._since_ms: int | None = None
         self._look_at = self._rows_at = monotonic()
         self._missing: tuple[AccountOrder, ...] = ()
@@ -67,6 +70,19 @@ class Match:
         while True:
             await self.round()
             await asyncio.sleep(ROUND_PAUSE_SECONDS)
+
+    def note_database(self, origin: str) -> None:
+        """Take where a new connection leads, before anything is done over it; match as at a start if that is new.
+
+        A database that was restarted, replaced or restored may have lost what it acknowledged. A claim that waited for
+        the connection asks `readiness` once more, inside its transaction.
+        """
+        if origin == self._origin:
+            return
+        logs.log("database_met", origin=origin, before=self._origin)
+        self._origin, self._since_ms, self._missing = origin, None, ()
+        self._look_at = self._monotonic()
+        self._readiness.miss(Condition.MATCHED, NOT_YET[Condition.MATCHED])
 
     async def round(self) -> None:
         """Do what is due now: look for the rows of missing orders, or look at the account."""
@@ -97,12 +113,15 @@ class Match:
     async def _look(self) -> None:
         until_ms = self._account.now_ms()
         if until_ms is None:
-            raise Unavailable(reasons.EXCHANGE_UNAVAILABLE, "the exchange's clock is not known; nothing was judged")
-        first = self._since_ms is None
+            message = "the exchange's clock is not known; nothing was judged"
+            raise Unavailable(reasons.EXCHANGE_UNAVAILABLE, message, retry_after_seconds=CLOCK_RETRY_SECONDS)
+        first, origin = self._since_ms is None, self._origin
         since_ms = await self._beginning(until_ms)
         comparison = await self._read(since_ms, until_ms)
         show_account(len(comparison.missing), len(comparison.foreign))
         await self._tell_foreign(comparison.foreign, first=first)
+        if origin != self._origin:  # meanwhile another database answers: this look is worth nothing
+            return
         self._missing = comparison.missing
         if self._missing:
             self._freeze()

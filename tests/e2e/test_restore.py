@@ -24,12 +24,13 @@ from standalone.system import OPERATOR_ID, System
 from tests.e2e.backup import dump, restore
 from tests.e2e.caller import CALL_SECONDS, Caller, Failure, bid, buy
 from tests.e2e.stage import Stage, start_system
-from tests.e2e.truth import Row, Truth, creates
+from tests.e2e.truth import POLL_SECONDS, Row, Truth, creates
 
 DATABASE = "restore_trade"
 SOMEBODY_ELSE = 2002
 POINTS_PER_MINUTE = 1_000
 """The real budget: the match must fit into it."""
+AMPLE_POINTS = 1_000_000_000
 FROZEN_SECONDS = 3.0
 PATIENCE_SECONDS = 40.0
 READY = "trade.ready"
@@ -76,12 +77,18 @@ async def test_g1_after_a_restore_nothing_trades_until_the_lost_rows_are_back(
 
     restore(stage.server, DATABASE, late)
     await until_ready(service.address)
+    restored.simulator.admin("POST", "limits", points_per_minute=AMPLE_POINTS)
     async with Caller([service.address], told) as caller:
         again = [await caller.execute(each) for each in lost]
         after = await caller.place("open-5", buy())
     assert [each.replayed for each in again] == [True, True]
     assert [each.execution.order_id for each in again] == [each.execution.order_id for each in executed]
     assert after.execution.status == pb.EXECUTION_STATUS_FILLED
+
+    async with Caller([service.address], told) as caller:
+        restore(stage.server, DATABASE, early)
+        reasons = await refusals_until_frozen(caller, lost[0])
+    assert reasons <= {"DATABASE_UNAVAILABLE", "NOT_READY", "ACCOUNT_NOT_MATCHED"}
     assert set(Counter(creates(restored.simulator.requests())).values()) == {1}, "nothing was ever sent twice"
     assert set(Counter(order["clientOrderId"] for order in restored.simulator.orders()).values()) == {1}
 
@@ -200,6 +207,26 @@ async def refused(caller: Caller, lost: pb.SubmitProposalRequest) -> Failure:
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await caller.execute(lost)
     return caller.failure(refusal.value)
+
+
+async def refusals_until_frozen(caller: Caller, lost: pb.SubmitProposalRequest) -> set[str]:
+    """Repeat a lost proposal all the while the database changes beneath the service: no call may get through."""
+    reasons, ends = set[str](), time.monotonic() + PATIENCE_SECONDS
+    while "ACCOUNT_NOT_MATCHED" not in reasons:
+        assert time.monotonic() < ends, reasons
+        reasons.add(await refusal_of(caller, lost))
+        await asyncio.sleep(POLL_SECONDS)
+    return reasons
+
+
+async def refusal_of(caller: Caller, lost: pb.SubmitProposalRequest) -> str:
+    """Submit and execute, in vain; return the reason of whichever was refused first."""
+    try:
+        await caller.trade[0].SubmitProposal(lost, timeout=CALL_SECONDS)
+        await caller.execute(lost)
+    except grpc.aio.AioRpcError as refusal:
+        return caller.failure(refusal).reason
+    pytest.fail("a lost proposal was executed")
 
 
 async def until_frozen(truth: Truth) -> None:

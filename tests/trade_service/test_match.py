@@ -124,7 +124,6 @@ class Stage:
         await self.match.round()
         return len(self.account.asked)
 
-    @property
     def matched(self) -> bool:
         return self.readiness.holds(Condition.MATCHED)
 
@@ -155,7 +154,7 @@ async def test_claims_wait_for_the_match_and_begin_once_every_order_has_its_row(
     stage.account.listed = stage.store.rows = [order(1), order(2)]
     assert stage.told().reason == "NOT_READY"
     await stage.round()
-    assert stage.matched
+    assert stage.matched()
 
 
 @pytest.mark.parametrize("where", ["listed", "opened"])
@@ -179,12 +178,12 @@ async def test_when_the_rows_are_back_it_trades_again_without_a_restart() -> Non
     await stage.round()
     stage.store.rows, stage.store.asked = [order(1)], 0
     assert await stage.round(5.0) == 0, "the database is asked, the exchange is not"
-    assert (stage.store.asked, stage.matched) == (1, False)
+    assert (stage.store.asked, stage.matched()) == (1, False)
     stage.store.rows = [order(1), order(2)]
     assert await stage.round(4.0) == 0
-    assert not stage.matched
+    assert not stage.matched()
     assert await stage.round(1.0) == 1, "then the account is looked at once more"
-    assert stage.matched
+    assert stage.matched()
 
 
 async def test_waiting_does_not_thaw_the_look_begins_at_the_newest_claim_however_long_ago() -> None:
@@ -198,7 +197,7 @@ async def test_waiting_does_not_thaw_the_look_begins_at_the_newest_claim_however
         assert spans[-1][1] == stage.account.clock_ms
         assert all(end == start for (_, end), (start, _) in pairwise(spans))
         assert all(end - start <= DAY_MS for start, end in spans)
-        assert not stage.matched
+        assert not stage.matched()
 
 
 @pytest.mark.parametrize("newest", [None, NOW_MS - 1000, NOW_MS - DAY_MS + OVERLAP_MS])
@@ -219,12 +218,12 @@ async def test_markets_are_those_policies_ever_allowed_those_of_the_directory_an
 async def test_an_order_that_shows_up_late_is_found_by_the_second_look() -> None:
     stage = Stage()
     await stage.round()
-    assert stage.matched
+    assert stage.matched()
     stage.account.listed = [order(1)]
     assert await stage.round(FOLLOW_UP_SECONDS - 1) == 0
     assert await stage.round(1) == 1
     assert stage.account.asked[0][1] == NOW_MS - OVERLAP_MS
-    assert not stage.matched
+    assert not stage.matched()
 
 
 async def test_afterwards_it_looks_every_ten_minutes_a_little_further_back_than_the_last_time() -> None:
@@ -235,7 +234,50 @@ async def test_afterwards_it_looks_every_ten_minutes_a_little_further_back_than_
     assert await stage.round(WATCH_SECONDS - 1) == 0
     assert await stage.round(1) == 1
     assert stage.account.asked == [("BTC-EUR", followed_up_ms - OVERLAP_MS, stage.account.clock_ms)]
-    assert stage.matched
+    assert stage.matched()
+
+
+async def test_another_database_is_matched_as_at_a_start_and_the_same_one_is_not() -> None:
+    stage = Stage()
+    stage.match.note_database("a")
+    await stage.round()
+    assert stage.matched()
+    stage.match.note_database("a")
+    assert stage.matched()
+    assert await stage.round(1) == 0
+    stage.store.newest = NOW_MS - 2 * DAY_MS
+    stage.match.note_database("b")
+    assert not stage.matched(), "at once, before anything is done over the new connection"
+    assert await stage.round(1) == 3
+    assert stage.matched()
+
+
+async def test_a_look_that_began_on_another_database_proves_nothing() -> None:
+    stage = Stage()
+
+    async def meanwhile(*_: object) -> frozenset[str]:
+        stage.match.note_database("b")
+        return frozenset({"BTC-EUR"})
+
+    stage.match.note_database("a")
+    before, stage.store.allowed_markets = stage.store.allowed_markets, meanwhile  # type: ignore[method-assign]
+    assert await stage.round() == 1
+    assert not stage.matched()
+    stage.store.allowed_markets = before  # type: ignore[method-assign]
+    assert await stage.round(1) == 1
+    assert stage.matched()
+
+
+async def test_a_frozen_replica_takes_the_database_that_has_the_rows() -> None:
+    stage = Stage()
+    stage.match.note_database("a")
+    stage.account.listed = [order(1)]
+    await stage.round()
+    assert not stage.matched()
+    stage.store.rows = [order(1)]
+    stage.match.note_database("b")
+    assert await stage.round(1) == 1
+    assert stage.matched()
 
 
 @pytest.mark.parametrize("broken", ["exchange", "clock"])
@@ -249,7 +291,7 @@ async def test_an_exchange_that_does_not_answer_keeps_claims_waiting_and_says_so
     assert stage.told().reason == "EXCHANGE_UNAVAILABLE"
     stage.account.failure, stage.account.clock_ms = None, NOW_MS
     assert await stage.round(2.0) == 1
-    assert stage.matched
+    assert stage.matched()
 
 
 async def test_once_matched_an_exchange_that_fails_costs_no_claim_and_few_points() -> None:
@@ -257,7 +299,7 @@ async def test_once_matched_an_exchange_that_fails_costs_no_claim_and_few_points
     await stage.round()
     stage.account.failure = DOWN
     await stage.round(FOLLOW_UP_SECONDS)
-    assert stage.matched
+    assert stage.matched()
     stage.account.failure = None
     assert await stage.round(RETRY_SECONDS - 1) == 0
     assert await stage.round(1) == 1
@@ -280,7 +322,7 @@ async def test_an_order_of_somebody_else_is_told_once_and_freezes_nothing(
     stage.account.opened = [order(1, operator_id)]
     for seconds in (0.0, FOLLOW_UP_SECONDS, WATCH_SECONDS):
         await stage.round(seconds)
-    assert stage.matched
+    assert stage.matched()
     assert [alarm.code for alarm in alarms] == ["FOREIGN_ORDERS"]
     assert str(order(1)) in alarms[0].message
     assert stage.board.settings == []

@@ -89,7 +89,7 @@ migrate: $(SETUP) ## Bring the databases of INTERLOCK_TRADE_DSN and INTERLOCK_MA
 # --- checking ---
 
 .PHONY: check format format-check lint types imports test test-containers mutants
-check: format-check lint types imports proto-check buf-lint buf-breaking test-containers test ## All that CI runs
+check: format-check lint types imports proto-check buf-lint buf-breaking sbom test-containers test ## All that CI runs
 
 format: $(SETUP) ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

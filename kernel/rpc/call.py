@@ -30,6 +30,11 @@ def open_call(context: Context) -> dict[str, str]:
     return trailers
 
 
+def metadata_bytes(context: Context) -> int:
+    """Return how much metadata came with a call, names and values."""
+    return sum(len(key) + len(value) for key, value in context.invocation_metadata() or ())
+
+
 def current_request_id() -> str:
     """Return the id of the call this task serves; empty outside a call."""
     return _request_id.get()

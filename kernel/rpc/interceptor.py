@@ -67,9 +67,11 @@ class Interceptor:
         rights: Mapping[str, actor.Right],
         patience: Patience,
         calls_max: int,
+        metadata_bytes_max: int,
         identify: actor.Identify = actor.identify_local,
     ) -> None:
         """Take the service's name for ErrorInfo, the right of each "/package.Service/Method", and how many at once."""
+        self.metadata_bytes_max = metadata_bytes_max
         self.domain = domain
         self.rights = rights
         self.identify = identify
@@ -110,6 +112,7 @@ class _Method:
         "_encode",
         "domain",
         "identify",
+        "metadata_bytes_max",
         "meter",
         "name",
         "patience",
@@ -130,6 +133,7 @@ class _Method:
         self.identify = around.identify
         self.users = users_named(handler)
         self.patience = around.patience
+        self.metadata_bytes_max = around.metadata_bytes_max
         self.meter = meter_of(name)
         self._decode = handler.request_deserializer or _as_it_is
         self._encode = handler.response_serializer or _as_it_is
@@ -230,7 +234,14 @@ class _Surroundings:
         return self
 
     def admit(self) -> None:
-        """Pass a caller who has the right that the method needs, while there is room."""
+        """Pass a caller who has the right that the method needs, while there is room.
+
+        gRPC bounds metadata only once the client has acknowledged that it is bounded.
+        """
+        if (found := call.metadata_bytes(self._context)) > self._method.metadata_bytes_max:
+            raise Invalid(
+                reasons.INVALID_REQUEST, f"{found} bytes of metadata; at most {self._method.metadata_bytes_max}"
+            )
         if not self._actor.may(self._method.right):
             actor.require(self._method.right)
         caller = self._actor.name if self._actor.authenticated else None

@@ -37,7 +37,7 @@ REFLECTION_SERVICES: Final = ("grpc.reflection.v1alpha.ServerReflection", "grpc.
 """grpcurl 1.8 speaks v1alpha, newer tools ask for v1 first; the messages are the same on the wire."""
 
 HARD_LIMIT_TIMES: Final = 2
-"""Beyond twice `concurrent_rpcs` gRPC itself refuses, with the same status and no details."""
+"""Beyond twice `concurrent_rpcs` gRPC itself refuses, with the same status and no details; as it does with metadata."""
 
 KERNEL_RIGHTS: Final = {
     f"/{health.SERVICE}/Check": OPEN,
@@ -52,9 +52,10 @@ class Limits:
 
     A call over `concurrent_rpcs` is answered RESOURCE_EXHAUSTED at once, reason OVERLOADED, with a retry hint; health
     and reflection are answered beyond it. `concurrent_streams` (per connection) is not lower: a stream over it is
-    refused with UNAVAILABLE, which clients send again by themselves. A connection over `connections` is closed at once;
-    one that has not said SETTINGS (and finished TLS) after `handshake_seconds`, or has no call for
-    `connection_idle_seconds`, gives its place back. What each of them stops: docs/security.md, "Denial".
+    refused with UNAVAILABLE, which clients send again by themselves. `waiting_calls`: that nobody has looked at yet,
+    of all callers; gRPC sheds those beyond it by chance, with CANCELLED. A connection over `connections` is closed at
+    once; one that has not finished TLS, said SETTINGS and acknowledged ours after `handshake_seconds`, or has no call
+    for `connection_idle_seconds`, gives its place back. What each of them stops: docs/security.md, "Denial".
     """
 
     connections: int = 512
@@ -64,6 +65,7 @@ class Limits:
     metadata_bytes: int = 8 * 1024
     concurrent_rpcs: int = 256
     concurrent_streams: int = 256
+    waiting_calls: int = 4_096
     connection_idle_seconds: float = 120.0
     connection_age_seconds: float = 300.0
     connection_age_grace_seconds: float = 60.0
@@ -110,6 +112,7 @@ class RpcServer:
             self._rights,
             self._limits.patience,
             self._limits.concurrent_rpcs,
+            self._limits.metadata_bytes * HARD_LIMIT_TIMES,
             identify_local if perimeter is None else perimeter.access.identify,
         )
         self._services: dict[str, Handlers] = {}
@@ -251,12 +254,15 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),
         ("grpc.max_allowed_incoming_connections", limits.connections),
         ("grpc.server_handshake_timeout_ms", round(limits.handshake_seconds * 1_000)),
+        ("grpc.http2.settings_timeout", round(limits.handshake_seconds * 1_000)),
         ("grpc.max_connection_idle_ms", round(limits.connection_idle_seconds * 1_000)),
         ("grpc.max_receive_message_length", limits.receive_bytes),
         ("grpc.max_send_message_length", limits.send_bytes),
         ("grpc.max_metadata_size", limits.metadata_bytes),
-        ("grpc.absolute_max_metadata_size", limits.metadata_bytes * 2),
+        ("grpc.absolute_max_metadata_size", limits.metadata_bytes * HARD_LIMIT_TIMES),
         ("grpc.max_concurrent_streams", limits.concurrent_streams),
+        ("grpc.server.max_pending_requests", limits.waiting_calls),
+        ("grpc.server.max_pending_requests_hard_limit", limits.waiting_calls * 2),
         ("grpc.max_connection_age_ms", round(limits.connection_age_seconds * 1_000)),
         ("grpc.max_connection_age_grace_ms", round(limits.connection_age_grace_seconds * 1_000)),
         ("grpc.keepalive_time_ms", round(limits.keepalive_seconds * 1_000)),

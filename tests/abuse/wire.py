@@ -23,8 +23,10 @@ from hyperframe.frame import (
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME_HEADER_BYTES = 9
+FRAME_BYTES = 16_384
 TAKEN_SECONDS = 10.0
 """How long a write may wait for the server to read before the connection counts as not taken any more."""
+MAX_UNSENT_BYTES = 1024 * 1024
 LARGEST_WINDOW = 2**31 - 1
 
 
@@ -78,6 +80,23 @@ class Wire:
             self.ended.set()
         return not self.ended.is_set()
 
+    def push(self, *frames: Frame) -> None:
+        """Write without waiting for the server to take it, as long as there is room for it here."""
+        if not self.ended.is_set() and self._writer.transport.get_write_buffer_size() < MAX_UNSENT_BYTES:
+            self._writer.write(b"".join(each.serialize() for each in frames))
+
+    def stop_reading(self) -> None:
+        """Take nothing any more that the server sends."""
+        if self._listening is not None:
+            self._listening.cancel()
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # typed for writing only
+
+    async def until(self, answered: int, seconds: float = 20.0) -> None:
+        """Wait until so many calls have got a status."""
+        async with asyncio.timeout(seconds):
+            while self.statuses.total() < answered:  # noqa: ASYNC110 - frames have no event
+                await asyncio.sleep(0.02)
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -93,14 +112,21 @@ class Wire:
             await self._writer.wait_closed()
 
     def headers(self, stream: int, path: str, *more: tuple[str, str], whole: bool = True) -> HeadersFrame:
-        """Build the head of a call; not `whole` leaves it open for CONTINUATION."""
-        usual = [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", path)]
-        usual += [("te", "trailers"), ("content-type", "application/grpc"), *more]
-        return HeadersFrame(stream, self._encoder.encode(usual), flags=["END_HEADERS"] if whole else [])
+        """Build the head of a call in one frame; not `whole` leaves it open for CONTINUATION."""
+        return HeadersFrame(stream, self._block(path, more), flags=["END_HEADERS"] if whole else [])
 
     def call(self, stream: int, path: str, message: bytes = b"", *more: tuple[str, str]) -> list[Frame]:
-        """Build a whole call: head, one message, end."""
-        return [self.headers(stream, path, *more), DataFrame(stream, framed(message), flags=["END_STREAM"])]
+        """Build a whole call: head, in as many frames as it needs, one message, end."""
+        block = self._block(path, more)
+        first, *rest = (block[at : at + FRAME_BYTES] for at in range(0, len(block), FRAME_BYTES))
+        head: list[Frame] = [HeadersFrame(stream, first, flags=[] if rest else ["END_HEADERS"])]
+        head += [continuation(stream, each, last=each is rest[-1]) for each in rest]
+        return [*head, DataFrame(stream, framed(message), flags=["END_STREAM"])]
+
+    def _block(self, path: str, more: tuple[tuple[str, str], ...]) -> bytes:
+        usual = [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", path)]
+        usual += [("te", "trailers"), ("content-type", "application/grpc"), *more]
+        return bytes(self._encoder.encode(usual, huffman=False))
 
     def data(self, stream: int, fragment: bytes, *flags: str) -> DataFrame:
         """Build a piece of a message."""

@@ -5,6 +5,7 @@ A mechanism with a second one behind it is taken out together with its twin.
 
 from typing import Final
 
+from tests.mutants.access import ACCESS
 from tests.mutants.mutant import Edit, Mutant
 from tests.mutants.scans import SCANS
 
@@ -272,4 +273,5 @@ MUTANTS: Final = (
         "::test_waiting_does_not_thaw_the_look_begins_at_the_newest_claim_however_long_ago",
     ),
     *SCANS,
+    *ACCESS,
 )

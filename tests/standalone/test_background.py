@@ -96,6 +96,22 @@ def test_the_command_it_suggests_places_an_order_once(running: Path) -> None:
     assert "1 executions, 1 POSTs, 1 orders: ledger and database agree" in agreed.stdout
 
 
+def test_over_tls_the_command_it_suggests_places_an_order_and_plaintext_is_not_served(folder: Path) -> None:
+    done = run("up", folder, ANY, "--tls")
+    assert done.returncode == 0, done.stdout + done.stderr
+    command = done.stdout[done.stdout.index("/grpcurl") : done.stdout.index("/PlaceOrder") + len("/PlaceOrder")]
+    words = f"{Path(sys.executable).parent}{command}"
+    answer = json.loads(subprocess.check_output(words, shell=True, text=True))  # noqa: S602 - our own words
+    assert answer["execution"]["status"] == "EXECUTION_STATUS_FILLED"
+    assert answer["proposal"]["submitted_by"] == "alice-bot"
+    told = addresses(folder)
+    assert isinstance(told["tls"], dict)
+    assert told["tls"].keys() == {"ca", "cert", "key"}
+    plain = [f"{Path(sys.executable).parent}/grpcurl", "-plaintext", "-max-time", "5", str(told["trade"]), "list"]
+    refused = subprocess.run(plain, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode != 0
+
+
 def test_a_killed_keeper_takes_its_children_along_and_the_data_stay(folder: Path) -> None:
     assert run("up", folder, ANY).returncode == 0
     before, key = deployment(folder), (folder / "secrets" / "trade_service" / "key").read_text()

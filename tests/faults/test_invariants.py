@@ -33,7 +33,7 @@ RULES = {
 BODY = json.dumps({"clientOrderId": str(ORDER_ID), "operatorId": OPERATOR_ID})
 REQUEST: Row = {
     "method": "POST", "path": "/v2/order", "body": BODY, "body_sha256": "ab", "timestamp": "77", "window": "2000",
-    "received_ms": int(CLAIMED.timestamp() * 1000) + 9, "key": "trade",
+    "received_ms": int(CLAIMED.timestamp() * 1000) + 9, "key": "trade", "error_code": None,
 }  # fmt: skip
 ORDER: Row = {
     "clientOrderId": str(ORDER_ID), "operatorId": OPERATOR_ID, "status": "filled", "filledAmount": "0.5"

@@ -89,3 +89,12 @@ COPY migrations migrations
 RUN ["python", "-m", "compileall", "-q", "/app"]
 USER 10005:10005
 CMD ["python", "-m", "migrations.deploy"]
+
+# Fills the volumes of docker-compose.yml for development; root inside, because it gives files away.
+FROM ground AS secrets
+COPY --from=cli_packages /opt/interlock /opt/interlock
+COPY kernel kernel
+COPY cli cli
+RUN ["python", "-m", "compileall", "-q", "/app"]
+ENTRYPOINT ["python", "-m", "cli.deployment"]
+CMD ["prepare"]

@@ -60,8 +60,10 @@ ROLES: Final = (
 ROLE_NAMES: Final = tuple(role.name for role in ROLES)
 
 
-def ensure_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
-    """Create or update every role of `ROLES`; idempotent. `passwords` has one entry per role name.
+def ensure_roles(admin_url: str, passwords: Mapping[str, str], tree: str | None = None) -> None:
+    """Create or update the roles of `tree`, or of both; idempotent. `passwords` has one entry per role name.
+
+    The server is sent what a password is checked with, never the password: a log of statements cannot show it.
 
     Raises:
         KeyError: a password is missing.
@@ -69,7 +71,8 @@ def ensure_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
     """
     with psycopg.connect(admin_url, autocommit=True) as connection:
         for role in ROLES:
-            _ensure_role(connection, role, passwords[role.name])
+            if tree in {None, role.tree}:
+                _ensure_role(connection, role, passwords[role.name])
 
 
 def create_database(admin_url: str, name: str, tree: str) -> None:
@@ -98,7 +101,8 @@ def _ensure_role(connection: psycopg.Connection, role: Role, password: str) -> N
         "{} {} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION"
         " CONNECTION LIMIT {} PASSWORD {}"
     )
-    connection.execute(attributes.format(verb, name, sql.Literal(role.connections), sql.Literal(password)))
+    check = connection.pgconn.encrypt_password(password.encode(), role.name.encode(), b"scram-sha-256").decode()
+    connection.execute(attributes.format(verb, name, sql.Literal(role.connections), sql.Literal(check)))
     if role.serves:
         for setting, value in SERVING_SETTINGS.items():
             statement = sql.SQL("ALTER ROLE {} SET {} = {}")

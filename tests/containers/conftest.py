@@ -1,13 +1,15 @@
 """These tests run on a real engine, which `make test-containers` starts; without one they are left out, and say so."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.containers import deployment as running
 from tests.containers.docker import BUILD_SECONDS, docker
 
-TARGETS = ("market_service", "trade_service", "attest", "simulator", "migrate")
+TARGETS = ("market_service", "trade_service", "attest", "simulator", "migrate", "secrets")
 HERE = Path(__file__).parent
 
 
@@ -28,3 +30,12 @@ def images() -> dict[str, str]:
     for target, tag in tags.items():
         docker("build", "--quiet", "--target", target, "--tag", tag, ".", seconds=BUILD_SECONDS)
     return tags
+
+
+@pytest.fixture(scope="session")
+def deployment(images: dict[str, str]) -> Iterator[None]:
+    """Bring up docker-compose.yml by the README's commands, beginning with nothing; take it down at the end."""
+    running.take_down()
+    running.bring_up()
+    yield
+    running.take_down()

@@ -53,6 +53,7 @@ class EngineError(RuntimeError):
 
 def main() -> int:
     """Run the command of the arguments and return its exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the engine is stopped all the same
     command = sys.argv[1:]
     if os.environ.get("DOCKER_HOST"):
         return subprocess.run(command, check=False).returncode

@@ -22,11 +22,11 @@ async def stalled_rounds(_number: int) -> dict[str, dict[str, float]]:
         channels = [grpc.aio.insecure_channel(running.grpc, options=OPTIONS) for _ in range(READERS + 1)]
         try:
             request = pb.WatchOrderBookRequest(market=MARKET, depth=LEVELS)
-            calls = [MarketServiceStub(channel).WatchOrderBook(request) for channel in channels]
-            reading = asyncio.create_task(_read(calls[0]))
+            reading = asyncio.create_task(_read(MarketServiceStub(channels[0]).WatchOrderBook(request)))
             await asyncio.sleep(2.0)
             before = resident_bytes(running.pid)
-            for call in calls[1:]:
+            stalled = [MarketServiceStub(channel).WatchOrderBook(request) for channel in channels[1:]]
+            for call in stalled:
                 await call.read()
             started = resident_bytes(running.pid)
             await asyncio.sleep(STALLED_SECONDS)

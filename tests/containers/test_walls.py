@@ -117,6 +117,7 @@ print(json.dumps(told))
 """
 OPEN_TO_THE_SCANNER: Final = {
     "/trade.v1.TradeService/SubmitProposal",
+    "/trade.v1.TradeService/DeclineProposal",  # of its own proposals
     "/trade.v1.BudgetService/ReserveBudget",
     "/trade.v1.BudgetService/SettleBudget",
 }

@@ -7,7 +7,7 @@ Roles belong to the cluster, not to a database, hence no revision of a tree make
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -57,6 +57,12 @@ ROLES: Final = (
     Role("market_owner", "market", serves=False, connections=OWNER_CONNECTIONS),
     Role("market_service", "market", serves=True, connections=SERVICE_CONNECTIONS),
 )
+LARGE_OBJECT_FUNCTIONS: Final[tuple[LiteralString, ...]] = (
+    "lo_creat(integer)",
+    "lo_create(oid)",
+    "lo_from_bytea(oid, bytea)",
+)
+"""What makes large objects: nothing of ours has any, and rows nobody counts could fill the disk."""
 ROLE_NAMES: Final = tuple(role.name for role in ROLES)
 
 
@@ -83,6 +89,9 @@ def create_database(admin_url: str, name: str, tree: str) -> None:
         statement = "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'"
         connection.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Identifier(owner)))
         close_database(connection, name, members)
+    with psycopg.connect(admin_url, dbname=name, autocommit=True) as connection:
+        for function in LARGE_OBJECT_FUNCTIONS:
+            connection.execute(sql.SQL("REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC").format(sql.SQL(function)))
 
 
 def close_database(connection: psycopg.Connection, name: str, members: list[str]) -> None:

@@ -1,6 +1,5 @@
 """Messages that are larger than they may be, than they say, or than they look."""
 
-import asyncio
 import gzip
 import struct
 
@@ -14,7 +13,6 @@ FRAME_BYTES = 16_000
 RESOURCE_EXHAUSTED = 8
 MESSAGES = 50
 BOMB_MIB = 16
-SETTLE_SECONDS = 1.0
 both = pytest.mark.parametrize("service", METHODS)
 
 
@@ -27,7 +25,7 @@ async def test_a_message_over_16_kib_is_refused_by_its_first_bytes(
     async with ground.watched(service, grows_mib=16), await ground.wire(service) as wire:
         for stream in range(1, 2 * MESSAGES, 2):
             await wire.send(wire.headers(stream, METHODS[service]), wire.data(stream, head + bytes(1_000)))
-        await asyncio.sleep(SETTLE_SECONDS)
+        await wire.until(answered=MESSAGES)
         assert wire.statuses == {RESOURCE_EXHAUSTED: MESSAGES}
 
 
@@ -42,7 +40,7 @@ async def test_a_small_message_that_unpacks_to_16_mib_is_refused_before_it_is_un
             pieces = [bomb[at : at + FRAME_BYTES] for at in range(0, len(bomb), FRAME_BYTES)]
             await wire.send(wire.headers(stream, METHODS[service], ("grpc-encoding", "gzip")))
             await wire.send(*(wire.data(stream, piece) for piece in pieces), wire.data(stream, b"", "END_STREAM"))
-        await asyncio.sleep(SETTLE_SECONDS)
+        await wire.until(answered=MESSAGES)
         assert wire.statuses == {RESOURCE_EXHAUSTED: MESSAGES}
 
 
@@ -52,5 +50,5 @@ async def test_a_compressed_message_of_honest_size_is_read(ground: Ground, servi
     async with await ground.wire(service) as wire:
         await wire.send(wire.headers(1, METHODS[service], ("grpc-encoding", "gzip")))
         await wire.send(wire.data(1, message, "END_STREAM"))
-        await asyncio.sleep(SETTLE_SECONDS)
+        await wire.until(answered=1)
         assert wire.statuses == {0: 1}

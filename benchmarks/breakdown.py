@@ -29,7 +29,6 @@ STEPS: Final[Sequence[tuple[str, int]]] = (
     ("POST", 2),
     ("settle", 2),
     ("settle: connection", 3),
-    ("settle: batch 1", 3),
     ("settle: commit", 3),
     ("decision message", 1),
     ("execution message", 1),

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import psycopg
 
+from kernel.pipeline import sent_together
+
 SCHEMA: Final = """
 CREATE TABLE users (user_id text PRIMARY KEY, event_number bigint NOT NULL DEFAULT 0);
 CREATE TABLE proposals (
@@ -48,39 +50,47 @@ SELECT p.*, e.execution_id,
 FROM proposals p LEFT JOIN executions e USING (user_id, proposal_id)
 WHERE p.user_id = %(user_id)s AND p.proposal_id = %(proposal_id)s
 """
-DECIDE: Final = """
-INSERT INTO decisions (user_id, decision_id, proposal_id, outcome, facts, decided_at)
-VALUES (%(user_id)s, %(decision_id)s, %(proposal_id)s, 'ALLOW', %(facts)s::jsonb, %(claimed_at)s)
-"""
-INSERT: Final = """
+WRITE: Final = """
+WITH decision AS (
+    INSERT INTO decisions (user_id, decision_id, proposal_id, outcome, facts, decided_at)
+    VALUES (%(user_id)s, %(decision_id)s, %(proposal_id)s, 'ALLOW', %(facts)s::jsonb, %(claimed_at)s)
+), proposal AS (
+    UPDATE proposals SET status = 'EXECUTING' WHERE user_id = %(user_id)s AND proposal_id = %(proposal_id)s
+), numbered AS (
+    UPDATE users SET event_number = event_number + 1 WHERE user_id = %(user_id)s RETURNING event_number
+), event AS (
+    INSERT INTO events (user_id, number, execution_id, type, evidence)
+    SELECT %(user_id)s, event_number, %(execution_id)s, 'CLAIMED', '{}' FROM numbered
+)
 INSERT INTO executions (user_id, execution_id, proposal_id, decision_id, market, client_order_id, signed_timestamp_ms,
     body, claimed_at, status)
 VALUES (%(user_id)s, %(execution_id)s, %(proposal_id)s, %(decision_id)s, %(market)s, %(client_order_id)s,
     %(signed_timestamp_ms)s, %(body)s, %(claimed_at)s, 'SUBMITTING')
 ON CONFLICT (user_id, proposal_id) DO NOTHING RETURNING execution_id
 """
-MOVE: Final = """
-UPDATE proposals SET status = %(status)s WHERE user_id = %(user_id)s AND proposal_id = %(proposal_id)s
-"""
-EVENT: Final = """
-WITH numbered AS (
-    UPDATE users SET event_number = event_number + 1 WHERE user_id = %(user_id)s RETURNING event_number
-)
-INSERT INTO events (user_id, number, execution_id, type, evidence)
-SELECT %(user_id)s, event_number, %(execution_id)s, %(type)s, %(evidence)s::jsonb FROM numbered
-"""
 SETTLE: Final = """
-UPDATE executions SET status = 'FILLED', order_id = %(order_id)s, filled_amount = %(filled_amount)s,
-    filled_quote = %(filled_quote)s, fee_paid = %(fee_paid)s, settled_at = clock_timestamp()
-WHERE user_id = %(user_id)s AND execution_id = %(execution_id)s AND status = 'SUBMITTING' RETURNING *
-"""
-FILLS: Final = """
+WITH moved AS (
+    UPDATE executions SET status = 'FILLED', order_id = %(order_id)s, filled_amount = %(filled_amount)s,
+        filled_quote = %(filled_quote)s, fee_paid = %(fee_paid)s, settled_at = clock_timestamp()
+    WHERE user_id = %(user_id)s AND execution_id = %(execution_id)s AND status = 'SUBMITTING'
+    RETURNING execution_id
+), proposal AS (
+    UPDATE proposals SET status = 'EXECUTED'
+    WHERE user_id = %(user_id)s AND proposal_id = %(proposal_id)s AND EXISTS (SELECT FROM moved)
+), numbered AS (
+    UPDATE users SET event_number = event_number + 1 WHERE user_id = %(user_id)s AND EXISTS (SELECT FROM moved)
+    RETURNING event_number
+), event AS (
+    INSERT INTO events (user_id, number, execution_id, type, evidence)
+    SELECT %(user_id)s, event_number, %(execution_id)s, 'SETTLED', '{}' FROM numbered
+)
 INSERT INTO fills (user_id, market, fill_id, execution_id, amount, price, fee, filled_at)
-SELECT %(user_id)s, %(market)s, f.id, %(execution_id)s, f.amount, f.price, f.fee, clock_timestamp()
-FROM unnest(%(fill_ids)s::text[], %(amounts)s::numeric[], %(prices)s::numeric[], %(fees)s::numeric[])
+SELECT %(user_id)s, %(market)s, f.id, execution_id, f.amount, f.price, f.fee, clock_timestamp()
+FROM moved, unnest(%(fill_ids)s::text[], %(amounts)s::numeric[], %(prices)s::numeric[], %(fees)s::numeric[])
     AS f (id, amount, price, fee)
 ON CONFLICT (user_id, market, fill_id) DO NOTHING
 """
+READ: Final = "SELECT * FROM executions WHERE user_id = %(user_id)s AND execution_id = %(execution_id)s"
 READ_FILLS: Final = "SELECT * FROM fills WHERE user_id = %(user_id)s AND execution_id = %(execution_id)s"
 LIFT: Final = "SELECT set_config('statement_timeout', '0', true), set_config('transaction_timeout', '0', true)"
 
@@ -115,41 +125,31 @@ class ByHand:
         if seen is None or seen[5] is not None:
             await connection.execute("ROLLBACK")
             raise LostClaimError
-        values = values | {"claimed_at": now[0], "status": "EXECUTING", "type": "CLAIMED", "evidence": "{}"}
-        async with self._batch(connection):
-            await connection.execute(DECIDE, values)
-            inserted = await connection.execute(INSERT, values)
-            await connection.execute(MOVE, values)
-            await connection.execute(EVENT, values)
+        inserted = await connection.execute(WRITE, values | {"claimed_at": now[0]})
         if await inserted.fetchone() is None:
             await connection.execute("ROLLBACK")
             raise LostClaimError
-        await self._commit(connection)
+        async with self._batch(connection):
+            await connection.execute(LIFT)
+            await connection.execute("COMMIT")
 
     async def settle(self, connection: Connection, values: Values) -> None:
         """Settle a claimed execution as filled."""
-        values = values | {"status": "EXECUTED", "type": "SETTLED", "evidence": "{}"}
         async with self._batch(connection):
             await connection.execute(BEGIN)
             await connection.execute(NAME_USER, values)
             await connection.execute(LOCK, values)
             await connection.execute(SETTLE, values)
-        async with self._batch(connection):
-            await connection.execute(EVENT, values)
-            await connection.execute(MOVE, values)
-            await connection.execute(FILLS, values)
+            execution = await connection.execute(READ, values)
             fills = await connection.execute(READ_FILLS, values)
-        await fills.fetchall()
-        await self._commit(connection)
-
-    async def _commit(self, connection: Connection) -> None:
-        async with self._batch(connection):
             await connection.execute(LIFT)
             await connection.execute("COMMIT")
+        await execution.fetchall()
+        await fills.fetchall()
 
     def _batch(self, connection: Connection) -> AbstractAsyncContextManager[Any]:
-        return connection.pipeline() if self.batched else nullcontext()
+        return sent_together(connection) if self.batched else nullcontext()
 
 
-STATEMENTS: Final = {"claim": 11, "settle": 10}
+STATEMENTS: Final = {"claim": 8, "settle": 8}
 """How many statements each transaction runs; the benchmark counts the service's own and refuses to compare others."""

@@ -108,7 +108,7 @@ def measure_everything() -> None:
     measure_async(Transaction, "commit", "commit")
     measure(trade_service.execute, "judge", "judge")
     measure(trade_service.judge, "decide", "decide")
-    measure(trade_service.store.claim, "_view_of", "rows to values")
+    measure(trade_service.store.claim, "view_of", "rows to values")
     measure(trade_service.store.claim, "_decision", "decision to JSON")
     measure(trade_service.rpc.trade, "decision_message", "decision message")
     measure(trade_service.rpc.trade, "execution_message", "execution message")

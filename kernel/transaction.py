@@ -92,13 +92,15 @@ class Transaction:
     async def commit(self, *last: Statement) -> list[list[Row]]:
         """Commit. Returning at all is the acknowledgement: tag COMMIT and no warning from the server.
 
-        A `last` batch, of statements whose rows decide nothing, goes in the same round trip; its rows are returned.
-        When one of them fails, the server skips the COMMIT behind it.
+        A `last` batch, of statements whose rows decide nothing, goes in the same round trip, also when it is the first;
+        its rows are returned. When one of them fails, the server skips the COMMIT behind it.
 
         Raises:
             ConstraintError: a constraint refused, also one checked at COMMIT; nothing of the transaction remains.
             CommitUnknownError: anything else. The transaction may have happened; no right follows from it.
         """
+        opening, self._opening = self._opening, []
+        statements = [*opening, *last]
         warnings: list[str] = []
 
         def note(diagnostic: psycopg.errors.Diagnostic) -> None:
@@ -107,10 +109,10 @@ class Transaction:
         self._connection.add_notice_handler(note)
         try:
             async with sent_together(self._connection):
-                cursors = [await self._connection.execute(item.sql, item.parameters or None) for item in last]
+                cursors = [await self._connection.execute(item.sql, item.parameters or None) for item in statements]
                 await self._connection.execute(LIFT_TIMEOUTS)
                 cursor = await self._connection.execute("COMMIT")
-            rows = [await _rows(each) for each in cursors]
+            rows = [await _rows(each) for each in cursors][len(opening) :]
             tag = cursor.statusmessage
         except psycopg.errors.IntegrityError as error:
             raise ConstraintError(error.diag.constraint_name or type(error).__name__) from error

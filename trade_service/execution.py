@@ -165,9 +165,12 @@ class Settlement:
         return self.status not in OPEN
 
 
-def proposal_status_after(status: ExecutionStatus, filled_amount: Decimal) -> ProposalStatus:
-    """Return where an execution leaves its proposal: EXECUTED once anything traded and nothing is open."""
+def proposal_status_after(status: ExecutionStatus, *, filled: bool) -> ProposalStatus:
+    """Return where an execution leaves its proposal, of which something was `filled` or nothing.
+
+    EXECUTED once anything traded and nothing is open.
+    """
     if status in OPEN:
         return ProposalStatus.EXECUTING
-    traded = status is ExecutionStatus.FILLED or filled_amount > 0
+    traded = filled or status is ExecutionStatus.FILLED
     return ProposalStatus.EXECUTED if traded else ProposalStatus.FAILED

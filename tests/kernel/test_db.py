@@ -131,6 +131,7 @@ async def test_a_commit_that_answers_rollback_is_no_commit(trade_database: OwnDa
 
 async def test_a_commit_without_a_transaction_is_no_commit(database: Database) -> None:
     async with database.transaction() as transaction:
+        await transaction.run_one(PID)
         await transaction.rollback()
         with pytest.raises(CommitUnknownError, match=r"tag COMMIT, [1-9] notices"):
             await transaction.commit()
@@ -307,6 +308,12 @@ async def test_a_commit_takes_a_last_batch_along_and_returns_its_rows(
 ) -> None:
     async with database.transaction(ALICE) as transaction:
         assert await transaction.run_one(PID)
+        assert await transaction.commit(MAKE_ALICE, USERS) == [[], [{"user_id": "alice"}]]
+    assert users_of(trade_database) == ["alice"]
+
+
+async def test_a_transaction_of_one_batch_needs_one_round_trip(trade_database: OwnDatabase, database: Database) -> None:
+    async with database.transaction(ALICE) as transaction:
         assert await transaction.commit(MAKE_ALICE, USERS) == [[], [{"user_id": "alice"}]]
     assert users_of(trade_database) == ["alice"]
 

@@ -17,13 +17,13 @@ from kernel.db import Statement
 from policy.model import DecisionOutcome, ExecutionStatus
 from tests.fixtures.database import Cluster, Database
 from trade_service.ports import Page
-from trade_service.store import budget, claim, executions, proposals, sweep
+from trade_service.store import budget, executions, proposals, sweep, view
 from trade_service.store.reading import ReadingRows
 
 # 40 users with 500 proposals each; one in a hundred is still open, one in ten of the last day.
 FILL = """
 SET session_replication_role = replica;
-INSERT INTO users (user_id, created_by) SELECT 'user' || u, 'test' FROM generate_series(1, 40) u;
+INSERT INTO users (user_id, created_by) SELECT 'user' || u, 'test' FROM generate_series(1, 2000) u;
 INSERT INTO trade_proposals (user_id, proposal_id, market, side, order_type, amount, price, time_in_force, post_only,
     confidence, rationale, content_hash, placed, submitted_by, submitted_at, expires_at, status)
 SELECT 'user' || u, md5(u || '/' || n)::uuid, 'M' || n % 20 || '-EUR', 'BUY', 'LIMIT', 1, 1, 'GTC', false, 75, '',
@@ -55,6 +55,20 @@ USER = "user7"
 SOME_ID = UUID("00000000-0000-4000-8000-000000000001")
 KEY = {"user_id": USER, "proposal_id": SOME_ID}
 EXECUTION = {"user_id": USER, "execution_id": SOME_ID}
+SETTLEMENT = EXECUTION | {
+    "event": "SETTLED",
+    "evidence": "{}",
+    "status": "SUBMITTED",
+    "from_statuses": "{SUBMITTING,UNKNOWN}",
+    "final": False,
+    "order_id": "o",
+    "filled_amount": 0,
+    "fee_paid": 0,
+    "proposal_if_filled": "EXECUTING",
+    "proposal_if_unfilled": "EXECUTING",
+    **dict.fromkeys(("exchange_status", "filled_quote", "fee_currency", "last_fill_at", "reject_code")),
+    **dict.fromkeys(("fill_ids", "amounts", "prices", "fees", "fee_currencies", "takers", "moments"), "{}"),
+}
 PAGE = 50
 BEFORE = (datetime(2026, 9, 24, tzinfo=UTC), SOME_ID)
 
@@ -97,10 +111,11 @@ def lists() -> Iterator[tuple[str, str, Parameters]]:
 
 
 HOT: list[tuple[str, str, str, Parameters]] = [
-    ("trade_service", "view of a claim", claim.VIEW, KEY | {"rows_max": 501}),
+    ("trade_service", "view of a claim", view.VIEW, KEY | {"rows_max": 501}),
     ("trade_service", "look: proposal", proposals.READ, KEY),
     ("trade_service", "look: execution", proposals.READ_EXECUTION, KEY),
     ("trade_service", "look: decision", proposals.READ_DECISION, KEY),
+    ("trade_service", "settle", executions.SETTLE, SETTLEMENT),
     ("trade_service", "fills", executions.READ_FILLS, EXECUTION),
     ("trade_service", "events", executions.READ_EVENTS, EXECUTION),
     ("trade_service", "budget", budget.VIEW, {"user_id": USER, "rows_max": 501, "reservations_max": 2000}),

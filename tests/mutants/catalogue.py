@@ -10,6 +10,7 @@ from tests.mutants.mutant import Edit, Mutant
 from tests.mutants.scans import SCANS
 
 CLAIM: Final = "trade_service/store/claim.py"
+VIEW: Final = "trade_service/store/view.py"
 USER: Final = "trade_service/store/user.py"
 ATTESTATION: Final = "kernel/attestation.py"
 GUARANTEES: Final = "tests/trade_service/test_guarantees.py"
@@ -32,7 +33,7 @@ MUTANTS: Final = (
         (
             NO_LOCK,
             Edit(
-                CLAIM,
+                VIEW,
                 "FROM protocol\nLEFT JOIN trade_proposals p",
                 "FROM protocol CROSS JOIN (SELECT FROM users WHERE user_id = %(user_id)s FOR UPDATE) AS gate\n"
                 "LEFT JOIN trade_proposals p",
@@ -47,7 +48,7 @@ MUTANTS: Final = (
             Edit(
                 CLAIM,
                 "            locked, now, view = await transaction.run(user.lock(user_id)",
-                "            (early,) = await transaction.run(_view(user_id, proposal_id))\n"
+                "            (early,) = await transaction.run(view_statement(user_id, proposal_id))\n"
                 '            if early and early[0]["execution_id"] is not None:\n'
                 "                return Exists()\n"
                 "            locked, now, view = await transaction.run(user.lock(user_id)",

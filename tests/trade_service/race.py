@@ -15,7 +15,7 @@ from policy.policy import Policy
 from tests.policy import given as rules
 from tests.trade_service import given
 from trade_service.claiming import Claimed, ClaimResult, Denied
-from trade_service.store import claim, user
+from trade_service.store import user, view
 
 ROUNDS_VARIABLE = "INTERLOCK_ROUNDS"
 ROUNDS = int(os.environ.get(ROUNDS_VARIABLE, "20"))
@@ -69,7 +69,7 @@ def lock_and_read_at_once(sql: str) -> str:
     if sql == user.LOCK:
         return without_lock(sql)
     gate = "FROM protocol CROSS JOIN (SELECT FROM users WHERE user_id = %(user_id)s FOR UPDATE) AS gate\n"
-    return sql.replace("FROM protocol\n", gate) if sql == claim.VIEW else sql
+    return sql.replace("FROM protocol\n", gate) if sql == view.VIEW else sql
 
 
 class Weakened(Database):

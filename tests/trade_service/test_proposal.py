@@ -79,7 +79,7 @@ def test_a_separator_inside_a_text_is_no_separator() -> None:
     ],
 )
 def test_an_execution_leaves_its_proposal_here(status: str, filled: int, expected: str) -> None:
-    found = proposal_status_after(ExecutionStatus(status), Decimal(filled))
+    found = proposal_status_after(ExecutionStatus(status), filled=Decimal(filled) > 0)
     assert found is ProposalStatus(expected)
 
 

@@ -8,7 +8,7 @@ from kernel.db import Database, Row, Statement
 from trade_service.ports import BudgetView
 from trade_service.reservation import Outcome, Reservation, ReservationStatus
 from trade_service.store import user
-from trade_service.store.claim import HISTORY_ROWS_MAX, RECENT_EXECUTIONS, history_of
+from trade_service.store.view import HISTORY_ROWS_MAX, RECENT_EXECUTIONS, history_of
 
 CALL_BEFORE_SECONDS: Final = 30
 """A reserved call starts within this time or not at all."""

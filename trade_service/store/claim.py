@@ -4,79 +4,21 @@ Nothing else in the project inserts an execution, and nothing else makes a send 
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final, LiteralString
 from uuid import UUID
 
 import orjson
 
-from kernel.db import ConstraintError, Database, Row, Statement, Transaction
-from policy.model import ExecutionStatus, PastExecution
+from kernel.db import ConstraintError, Database, Statement, Transaction
+from policy.model import ExecutionStatus
 from policy.record import facts_to_json, verdicts_to_json
 from trade_service.authority import Order, SendAuthority
 from trade_service.claiming import Claimed, ClaimResult, Collided, Denied, Exists, Expire, Judge, Reload, View
 from trade_service.execution import Judgement, NewExecution, StoredDecision
 from trade_service.proposal import StoredProposal
 from trade_service.store import user
-from trade_service.store.rows import past_execution_of, proposal_of, trading_state_of
-
-HISTORY_ROWS_MAX: Final = 501
-"""One more than any limit a policy can set, so that a full history is never cut below its limit."""
-
-# The user's executions that any rule may count, as JSON. The margin of a minute is for the clock read before this
-# statement; the rules apply the exact windows. Numbers inside JSON are text.
-RECENT_EXECUTIONS: Final[LiteralString] = """
-    (
-        SELECT json_agg(json_build_object(
-            'proposal_id', h.proposal_id, 'market', h.market, 'side', h.side, 'order_type', h.order_type,
-            'amount', h.amount::text, 'price', h.price::text, 'quote_amount', h.quote_amount::text,
-            'status', h.status, 'claimed_at', h.claimed_at, 'last_fill_at', h.last_fill_at,
-            'worst_value', h.worst_value::text, 'filled_quote', h.filled_quote::text,
-            'filled_amount', h.filled_amount::text
-        ))
-        FROM (
-            SELECT * FROM trade_executions
-            WHERE user_id = p.user_id AND (
-                claimed_at > clock_timestamp() - interval '24 hours 1 minute'
-                OR last_fill_at > clock_timestamp() - interval '24 hours 1 minute'
-                OR status IN ('SUBMITTING', 'UNKNOWN', 'SUBMITTED')
-            )
-            ORDER BY claimed_at DESC
-            LIMIT %(rows_max)s
-        ) h
-    )::text
-"""
-
-# Everything a claim depends on, by one statement: two statements see two moments, and what settled in between is
-# counted by neither.
-VIEW: Final[LiteralString] = (
-    """
-SELECT
-    protocol.min AS protocol_min,
-    protocol.max AS protocol_max,
-    coalesce((SELECT max(generation) FROM policy_sets), 0) AS generation,
-    e.execution_id,
-    p.*,
-    (
-        SELECT json_agg(json_build_object('scope', scope, 'subject', subject, 'state', state, 'reason', reason))
-        FROM trading_state
-        WHERE scope = 'GLOBAL' OR (scope = 'MARKET' AND subject = p.market) OR (scope = 'USER' AND subject = p.user_id)
-    )::text AS trading_states,
-"""
-    + RECENT_EXECUTIONS
-    + """ AS history,
-    (
-        SELECT coalesce(sum(CASE side WHEN 'BUY' THEN amount ELSE -amount END), 0)
-        FROM trade_history WHERE user_id = p.user_id AND market = p.market
-    ) AS position,
-    (
-        SELECT decided_at FROM decisions WHERE user_id = p.user_id ORDER BY decided_at DESC LIMIT 1
-    ) AS last_decided_at
-FROM protocol
-LEFT JOIN trade_proposals p ON p.user_id = %(user_id)s AND p.proposal_id = %(proposal_id)s
-LEFT JOIN trade_executions e ON e.user_id = p.user_id AND e.proposal_id = p.proposal_id
-"""
-)
+from trade_service.store.user import INSERT_EVENT, NUMBER_EVENT
+from trade_service.store.view import view_of, view_statement
 
 INSERT_DECISION: Final[LiteralString] = """
 INSERT INTO decisions (user_id, decision_id, proposal_id, outcome, verdicts, facts, policy_name, policy_sha256,
@@ -105,6 +47,16 @@ WHERE user_id = %(user_id)s AND proposal_id = %(proposal_id)s AND status = %(jud
 RETURNING proposal_id
 """
 
+# All that an allowing decision writes, in one statement. Its row says whether the two parts that may find nothing to
+# write wrote.
+CLAIM: Final[LiteralString] = f"""
+WITH decision AS ({INSERT_DECISION}),
+    execution AS ({INSERT_EXECUTION}),
+    proposal AS ({MOVE_PROPOSAL}),
+    numbered AS ({NUMBER_EVENT}),
+    event AS ({INSERT_EVENT})
+SELECT EXISTS (SELECT FROM execution) AS execution_written, EXISTS (SELECT FROM proposal) AS proposal_moved
+"""
 
 CLAIMED_BEFORE: Final = frozenset({"decisions_one_allow", "execution_events_user_id_execution_id_fkey"})
 """What refuses the rest of a claim whose proposal was claimed behind the lock: a second ALLOW, an event of nothing."""
@@ -120,18 +72,19 @@ class ClaimRows:
     async def view(self, user_id: str, proposal_id: UUID) -> View | None:
         """Read what a claim would read, without a lock."""
         settings = user.owned_by(user_id)
-        now, view = await self._database.read(user.clock(), _view(user_id, proposal_id), settings=settings)
-        return None if view[0]["proposal_id"] is None else _view_of(now[0]["now"], view[0])
+        now, view = await self._database.read(user.clock(), view_statement(user_id, proposal_id), settings=settings)
+        return None if view[0]["proposal_id"] is None else view_of(now[0]["now"], view[0])
 
     async def claim(self, user_id: str, proposal_id: UUID, actor: str, judge: Judge) -> ClaimResult | None:
         """Lock the user, read, judge, write, commit. None for a proposal that does not exist."""
         async with self._database.transaction(user.owned_by(user_id)) as transaction:
-            locked, now, view = await transaction.run(user.lock(user_id), user.clock(), _view(user_id, proposal_id))
+            read = view_statement(user_id, proposal_id)
+            locked, now, view = await transaction.run(user.lock(user_id), user.clock(), read)
             if not locked or view[0]["proposal_id"] is None:
                 return None
             if view[0]["execution_id"] is not None:
                 return Exists()
-            seen = _view_of(now[0]["now"], view[0])
+            seen = view_of(now[0]["now"], view[0])
             return await _conclude(transaction, seen, judge(seen), actor)
 
 
@@ -153,7 +106,7 @@ async def _conclude(
 
 
 async def _deny(transaction: Transaction, seen: View, judgement: Judgement, actor: str) -> Denied:
-    writes = [_decision(seen, judgement)]
+    writes = [Statement(INSERT_DECISION, _decision(seen, judgement))]
     if judgement.closes:
         writes.append(_move(seen.proposal, "DECLINED", actor, "denied by the policy"))
     await transaction.run(*writes)
@@ -164,56 +117,38 @@ async def _deny(transaction: Transaction, seen: View, judgement: Judgement, acto
 async def _allow(transaction: Transaction, seen: View, judgement: Judgement, actor: str) -> Claimed | Collided:
     execution = judgement.execution
     assert execution is not None  # noqa: S101 - the case above took the denials
-    content = seen.proposal.content
-    claimed = {"signed_timestamp_ms": execution.signed_timestamp_ms, "window_ms": execution.window_ms}
     try:
-        _, inserted, moved, _ = await transaction.run(
-            _decision(seen, judgement),
-            Statement(INSERT_EXECUTION, _execution_parameters(seen, judgement, execution, actor)),
-            _move(seen.proposal, "EXECUTING", None, None),
-            user.append_event(
-                content.user_id, execution.execution_id, "CLAIMED", None, ExecutionStatus.SUBMITTING, claimed
-            ),
-        )
+        (written,) = await transaction.run_one(_claim(seen, judgement, execution, actor))
     except ConstraintError as refused:
         if refused.name in CLAIMED_BEFORE:
             return Collided()
         raise
-    if not inserted or not moved:
+    if not (written["execution_written"] and written["proposal_moved"]):
         return Collided()
     await transaction.commit()
     # Only here, after the acknowledgement, does the right to send come into being.
+    content = seen.proposal.content
     return Claimed(SendAuthority(Order(content.user_id, content.terms.market, execution)), _stored(seen, judgement))
 
 
-def history_of(row: Row) -> tuple[PastExecution, ...]:
-    """Read what `RECENT_EXECUTIONS` gathered, newest first."""
-    return tuple(past_execution_of(item) for item in orjson.loads(row["history"] or "[]"))
-
-
-def _view(user_id: str, proposal_id: UUID) -> Statement:
-    return Statement(VIEW, {"user_id": user_id, "proposal_id": proposal_id, "rows_max": HISTORY_ROWS_MAX})
-
-
-def _view_of(now: datetime, row: Row) -> View:
-    history = history_of(row)
-    return View(
-        now=now.astimezone(UTC),
-        protocol_min=row["protocol_min"],
-        protocol_max=row["protocol_max"],
-        generation=row["generation"],
-        proposal=proposal_of(row),
-        trading_states=tuple(trading_state_of(item) for item in orjson.loads(row["trading_states"] or "[]")),
-        executions=history,
-        history_complete=len(history) < HISTORY_ROWS_MAX,
-        position=row["position"],
-        last_decided_at=row["last_decided_at"],
+def _claim(seen: View, judgement: Judgement, execution: NewExecution, actor: str) -> Statement:
+    claimed = {"signed_timestamp_ms": execution.signed_timestamp_ms, "window_ms": execution.window_ms}
+    content = seen.proposal.content
+    event = user.event(content.user_id, execution.execution_id, "CLAIMED", None, ExecutionStatus.SUBMITTING, claimed)
+    return Statement(
+        CLAIM,
+        {
+            **_decision(seen, judgement),
+            **_execution(seen, judgement, execution, actor),
+            **_moved(seen.proposal, "EXECUTING", None, None),
+            **event,
+        },
     )
 
 
-def _decision(seen: View, judgement: Judgement) -> Statement:
+def _decision(seen: View, judgement: Judgement) -> Mapping[str, object]:
     decision, content = judgement.decision, seen.proposal.content
-    parameters = {
+    return {
         "user_id": content.user_id,
         "decision_id": judgement.decision_id,
         "proposal_id": content.proposal_id,
@@ -225,12 +160,9 @@ def _decision(seen: View, judgement: Judgement) -> Statement:
         "policy_generation": judgement.policy_generation,
         "decided_at": decision.decided_at,
     }
-    return Statement(INSERT_DECISION, parameters)
 
 
-def _execution_parameters(
-    seen: View, judgement: Judgement, execution: NewExecution, actor: str
-) -> Mapping[str, object]:
+def _execution(seen: View, judgement: Judgement, execution: NewExecution, actor: str) -> Mapping[str, object]:
     content = seen.proposal.content
     terms = content.terms
     due = None if content.cancel_after is None else seen.now + content.cancel_after
@@ -260,7 +192,11 @@ def _execution_parameters(
 
 
 def _move(proposal: StoredProposal, status: str, closed_by: str | None, reason: str | None) -> Statement:
-    parameters = {
+    return Statement(MOVE_PROPOSAL, _moved(proposal, status, closed_by, reason))
+
+
+def _moved(proposal: StoredProposal, status: str, closed_by: str | None, reason: str | None) -> Mapping[str, object]:
+    return {
         "user_id": proposal.content.user_id,
         "proposal_id": proposal.content.proposal_id,
         "status": status,
@@ -268,7 +204,6 @@ def _move(proposal: StoredProposal, status: str, closed_by: str | None, reason: 
         "closed_reason": reason,
         "judged_status": proposal.status,
     }
-    return Statement(MOVE_PROPOSAL, parameters)
 
 
 def _stored(seen: View, judgement: Judgement) -> StoredDecision:

@@ -3,15 +3,18 @@
 from typing import Final, LiteralString
 from uuid import UUID
 
-from kernel.db import Database, Row, Statement, Transaction
-from policy.model import ExecutionStatus
-from trade_service.execution import OPEN, Execution, Fill, OrderFacts, Settlement, proposal_status_after
+import orjson
+
+from kernel.db import Database, Row, Statement
+from trade_service.execution import OPEN, Execution, Fill, Settlement, proposal_status_after
 from trade_service.store import user
 from trade_service.store.rows import event_of, execution_of, fill_of
 
+# A settlement is one statement: the execution moves, and with it its proposal, fills and event, or nothing does.
+#
 # The guard: only from a status the settlement expects, and only when it says something new. Whoever comes second
 # finds no row and changes nothing; a look at the exchange that is older than what is stored takes no fill back.
-SETTLE: Final[LiteralString] = """
+MOVE: Final[LiteralString] = """
 UPDATE trade_executions SET
     status = %(status)s,
     order_id = coalesce(order_id, %(order_id)s),
@@ -28,7 +31,43 @@ WHERE user_id = %(user_id)s AND execution_id = %(execution_id)s AND status = ANY
         OR order_id IS NULL AND %(order_id)s::text IS NOT NULL
         OR coalesce(%(filled_amount)s > filled_amount, false)
         OR coalesce(%(filled_amount)s = filled_amount AND %(fee_paid)s <> fee_paid, false))
-RETURNING old.status AS status_before, new.*
+RETURNING user_id, execution_id, proposal_id, market, side, old.status AS status_before,
+    CASE WHEN filled_amount > 0 THEN %(proposal_if_filled)s ELSE %(proposal_if_unfilled)s END AS proposal_status
+"""
+
+MOVE_PROPOSAL: Final[LiteralString] = """
+UPDATE trade_proposals SET status = (SELECT proposal_status FROM moved)
+WHERE user_id = %(user_id)s AND proposal_id = (SELECT proposal_id FROM moved)
+    AND status <> (SELECT proposal_status FROM moved)
+"""
+
+# A fill is known by market and id; a fee that was not settled yet arrives later.
+RECORD_FILLS: Final[LiteralString] = """
+INSERT INTO trade_history (user_id, market, fill_id, execution_id, order_id, side, amount, price, fee, fee_currency,
+    taker, filled_at)
+SELECT moved.user_id, moved.market, f.fill_id, moved.execution_id, %(order_id)s, moved.side, f.amount, f.price, f.fee,
+    f.fee_currency, f.taker, f.filled_at
+FROM moved, unnest(%(fill_ids)s::text[], %(amounts)s::numeric[], %(prices)s::numeric[], %(fees)s::numeric[],
+    %(fee_currencies)s::text[], %(takers)s::boolean[], %(moments)s::timestamptz[])
+    AS f (fill_id, amount, price, fee, fee_currency, taker, filled_at)
+ON CONFLICT (user_id, market, fill_id) DO UPDATE SET fee = excluded.fee, fee_currency = excluded.fee_currency
+    WHERE trade_history.fee IS NULL
+"""
+
+NUMBER_EVENT: Final[LiteralString] = """
+UPDATE users SET event_number = event_number + 1 WHERE user_id = %(user_id)s AND EXISTS (SELECT FROM moved)
+RETURNING event_number
+"""
+
+INSERT_EVENT: Final[LiteralString] = """
+INSERT INTO execution_events (user_id, number, execution_id, type, from_status, to_status, evidence)
+SELECT user_id, event_number, execution_id, %(event)s, status_before, %(status)s, %(evidence)s::jsonb
+FROM moved, numbered
+"""
+
+SETTLE: Final[LiteralString] = f"""
+WITH moved AS ({MOVE}), proposal AS ({MOVE_PROPOSAL}), fill AS ({RECORD_FILLS}), numbered AS ({NUMBER_EVENT})
+{INSERT_EVENT}
 """
 
 READ_BY_ID: Final[LiteralString] = """
@@ -37,24 +76,6 @@ SELECT * FROM trade_executions WHERE user_id = %(user_id)s AND execution_id = %(
 
 READ_BY_PROPOSAL: Final[LiteralString] = """
 SELECT * FROM trade_executions WHERE user_id = %(user_id)s AND proposal_id = %(proposal_id)s
-"""
-
-# A fill is known by market and id; a fee that was not settled yet arrives later.
-RECORD_FILLS: Final[LiteralString] = """
-INSERT INTO trade_history (user_id, market, fill_id, execution_id, order_id, side, amount, price, fee, fee_currency,
-    taker, filled_at)
-SELECT %(user_id)s, %(market)s, f.fill_id, %(execution_id)s, %(order_id)s, %(side)s, f.amount, f.price, f.fee,
-    f.fee_currency, f.taker, f.filled_at
-FROM unnest(%(fill_ids)s::text[], %(amounts)s::numeric[], %(prices)s::numeric[], %(fees)s::numeric[],
-    %(fee_currencies)s::text[], %(takers)s::boolean[], %(moments)s::timestamptz[])
-    AS f (fill_id, amount, price, fee, fee_currency, taker, filled_at)
-ON CONFLICT (user_id, market, fill_id) DO UPDATE SET fee = excluded.fee, fee_currency = excluded.fee_currency
-    WHERE trade_history.fee IS NULL
-"""
-
-MOVE_PROPOSAL: Final[LiteralString] = """
-UPDATE trade_proposals SET status = %(status)s
-WHERE user_id = %(user_id)s AND proposal_id = %(proposal_id)s AND status <> %(status)s
 """
 
 REQUEST_CANCEL: Final[LiteralString] = """
@@ -83,14 +104,13 @@ class ExecutionRows:
         """Move the execution, if it still stands where the settlement expects and anything is new; answer it then."""
         key = {"user_id": user_id, "execution_id": execution_id}
         async with self._database.transaction(user.owned_by(user_id)) as transaction:
-            _, moved = await transaction.run(
-                user.lock(user_id), Statement(SETTLE, key | _settle_parameters(settlement))
+            *_, stored, fills = await transaction.commit(
+                user.lock(user_id),
+                Statement(SETTLE, key | _settle_parameters(settlement)),
+                Statement(READ_BY_ID, key),
+                Statement(READ_FILLS, key),
             )
-            if not moved:
-                return await _read(transaction, Statement(READ_BY_ID, key))
-            row = moved[0]
-            *_, fills = await transaction.commit(*_consequences(row, settlement), Statement(READ_FILLS, key))
-            return execution_of(row, tuple(fill_of(fill) for fill in fills))
+            return execution_of(stored[0], tuple(fill_of(fill) for fill in fills))
 
     async def request_cancel(self, user_id: str, proposal_id: UUID, actor: str, reason: str) -> Execution | None:
         """Record the wish to cancel an execution that is not final, once; answer it as it is."""
@@ -125,13 +145,6 @@ class ExecutionRows:
         return execution_of(found[0], tuple(fill_of(row) for row in fills), entries)
 
 
-async def _read(transaction: Transaction, statement: Statement) -> Execution:
-    row = (await transaction.run_one(statement))[0]
-    key = {"user_id": row["user_id"], "execution_id": row["execution_id"]}
-    fills = await transaction.run_one(Statement(READ_FILLS, key))
-    return execution_of(row, tuple(fill_of(fill) for fill in fills))
-
-
 def _by_proposal(user_id: str, proposal_id: UUID) -> Statement:
     return Statement(READ_BY_PROPOSAL, {"user_id": user_id, "proposal_id": proposal_id})
 
@@ -142,6 +155,10 @@ def _settle_parameters(settlement: Settlement) -> Row:
         "status": settlement.status,
         "from_statuses": [str(status) for status in sorted(settlement.from_statuses)],
         "final": settlement.final,
+        "proposal_if_filled": proposal_status_after(settlement.status, filled=True),
+        "proposal_if_unfilled": proposal_status_after(settlement.status, filled=False),
+        "event": settlement.event,
+        "evidence": orjson.dumps(settlement.evidence).decode(),
         "reject_code": settlement.reject_code,
         "order_id": order and order.order_id,
         "exchange_status": order and order.exchange_status,
@@ -149,37 +166,13 @@ def _settle_parameters(settlement: Settlement) -> Row:
         "filled_quote": order and order.filled_quote,
         "fee_paid": order and order.fee_paid,
         "fee_currency": order and order.fee_currency,
-        "last_fill_at": max((fill.filled_at for fill in order.fills), default=None) if order else None,
+        **_fill_parameters(order.fills if order else ()),
     }
 
 
-def _consequences(row: Row, settlement: Settlement) -> list[Statement]:
-    """Return what a move brings with it: its event, the proposal's status, the fills."""
-    user_id, execution_id = row["user_id"], row["execution_id"]
-    after = ExecutionStatus(row["status"])
-    before = ExecutionStatus(row["status_before"])
-    proposal = {
-        "user_id": user_id,
-        "proposal_id": row["proposal_id"],
-        "status": proposal_status_after(after, row["filled_amount"]),
-    }
-    statements = [
-        user.append_event(user_id, execution_id, settlement.event, before, after, settlement.evidence),
-        Statement(MOVE_PROPOSAL, proposal),
-    ]
-    if settlement.order and settlement.order.fills:
-        statements.append(_record_fills(row, settlement.order))
-    return statements
-
-
-def _record_fills(row: Row, order: OrderFacts) -> Statement:
-    fills: tuple[Fill, ...] = order.fills
-    parameters = {
-        "user_id": row["user_id"],
-        "market": row["market"],
-        "execution_id": row["execution_id"],
-        "order_id": order.order_id,
-        "side": row["side"],
+def _fill_parameters(fills: tuple[Fill, ...]) -> Row:
+    return {
+        "last_fill_at": max((fill.filled_at for fill in fills), default=None),
         "fill_ids": [fill.fill_id for fill in fills],
         "amounts": [fill.amount for fill in fills],
         "prices": [fill.price for fill in fills],
@@ -188,4 +181,3 @@ def _record_fills(row: Row, order: OrderFacts) -> Statement:
         "takers": [fill.taker for fill in fills],
         "moments": [fill.filled_at for fill in fills],
     }
-    return Statement(RECORD_FILLS, parameters)

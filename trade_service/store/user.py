@@ -23,14 +23,17 @@ INSERT INTO users (user_id, created_by) VALUES (%(user_id)s, %(actor)s) ON CONFL
 """
 
 # One number per event, without gaps: the number is taken under the same lock and in the same transaction.
-APPEND_EVENT: Final[LiteralString] = """
-WITH numbered AS (
-    UPDATE users SET event_number = event_number + 1 WHERE user_id = %(user_id)s RETURNING event_number
-)
+NUMBER_EVENT: Final[LiteralString] = """
+UPDATE users SET event_number = event_number + 1 WHERE user_id = %(user_id)s RETURNING event_number
+"""
+
+INSERT_EVENT: Final[LiteralString] = """
 INSERT INTO execution_events (user_id, number, execution_id, type, from_status, to_status, evidence)
 SELECT %(user_id)s, event_number, %(execution_id)s, %(type)s, %(from_status)s, %(to_status)s, %(evidence)s::jsonb
 FROM numbered
 """
+
+APPEND_EVENT: Final[LiteralString] = f"WITH numbered AS ({NUMBER_EVENT}) {INSERT_EVENT}"
 
 
 def lock(user_id: str) -> Statement:
@@ -62,7 +65,19 @@ def append_event(
     evidence: Mapping[str, object],
 ) -> Statement:
     """Append one event to the user's history; run under his lock."""
-    parameters = {
+    return Statement(APPEND_EVENT, event(user_id, execution_id, kind, from_status, to_status, evidence))
+
+
+def event(
+    user_id: str,
+    execution_id: UUID,
+    kind: str,
+    from_status: ExecutionStatus | None,
+    to_status: ExecutionStatus,
+    evidence: Mapping[str, object],
+) -> Mapping[str, object]:
+    """Return the parameters of `NUMBER_EVENT` and `INSERT_EVENT`."""
+    return {
         "user_id": user_id,
         "execution_id": execution_id,
         "type": kind,
@@ -70,4 +85,3 @@ def append_event(
         "to_status": to_status,
         "evidence": orjson.dumps(evidence).decode(),
     }
-    return Statement(APPEND_EVENT, parameters)

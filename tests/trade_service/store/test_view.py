@@ -13,7 +13,8 @@ from tests.trade_service import given
 from tests.trade_service.given import Read
 from trade_service.claiming import Reload, View
 from trade_service.proposal import StoredProposal
-from trade_service.store.claim import HISTORY_ROWS_MAX, ClaimRows
+from trade_service.store.claim import ClaimRows
+from trade_service.store.view import HISTORY_ROWS_MAX
 
 
 async def test_a_view_is_what_a_claim_sees_and_waits_for_no_lock(

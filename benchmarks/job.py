@@ -46,10 +46,13 @@ class Job:
     pool: "psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]"
 
     async def facts(self) -> str:
-        """Ask market_service for the book, as a price collar does; return it as the JSON a decision stores."""
+        """Ask market_service for the book, as a price collar does; return as JSON what a decision stores of it.
+
+        A purchase walks the asks; of the bids the best is kept.
+        """
         request = market_pb.GetOrderBookRequest(market=MARKET, depth=DEPTH, max_age=Duration(seconds=5))
         book = await self.market.GetOrderBook(request, timeout=2.0)
-        bids, asks = ([[level.price, level.size] for level in side] for side in (book.bids, book.asks))
+        bids, asks = ([[level.price, level.size] for level in side] for side in (book.bids[:1], book.asks))
         return orjson.dumps({"market": book.market, "bids": bids, "asks": asks}).decode()
 
     async def post(self, values: Values) -> Values:

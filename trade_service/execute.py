@@ -184,7 +184,8 @@ class Execute:
         rules = await self._market.market_rules(terms.market) if needs.market_rules else None
         if not needs.quote:
             return Gathered(rules, None)
-        return Gathered(rules, await self._market.quote(terms.market, needs.depth, needs.max_quote_age))
+        quote = await self._market.quote(terms.market, bids=needs.bids, asks=needs.asks, max_age=needs.max_quote_age)
+        return Gathered(rules, quote)
 
     def _bench(self, user_id: str, gathered: Gathered, deployment_id: UUID, *, closes: bool) -> Bench:
         return Bench(

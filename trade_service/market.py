@@ -63,8 +63,8 @@ class MarketService:
             self._rules.popitem(last=False)
         return rules
 
-    async def quote(self, market: str, depth: int, max_age: timedelta) -> Aged[Quote] | None:
-        """Return the top of the book; None when market_service has none that is young enough.
+    async def quote(self, market: str, *, bids: int, asks: int, max_age: timedelta) -> Aged[Quote] | None:
+        """Return so many levels of either side of the book; None when market_service has none that is young enough.
 
         Raises:
             Unavailable: market_service cannot be asked.
@@ -72,9 +72,9 @@ class MarketService:
         asked_at = time.monotonic()
         oldest = Duration()
         oldest.FromTimedelta(max_age)
-        request = pb.GetOrderBookRequest(market=market, depth=depth, max_age=oldest)
+        request = pb.GetOrderBookRequest(market=market, depth=max(bids, asks), max_age=oldest)
         response = await self._ask(self._stub.GetOrderBook, request)
-        return None if response is None else Aged(_quote_of(response), asked_at)
+        return None if response is None else Aged(_quote_of(response, bids, asks), asked_at)
 
     async def _ask(self, method: "grpc.aio.UnaryUnaryMultiCallable[Request, T]", request: Request) -> T | None:
         try:
@@ -105,11 +105,11 @@ def _rules_of(response: pb.GetMarketResponse) -> MarketRules:
     )
 
 
-def _quote_of(response: pb.GetOrderBookResponse) -> Quote:
+def _quote_of(response: pb.GetOrderBookResponse, bids: int, asks: int) -> Quote:
     return Quote(
         market=response.market,
-        bids=tuple(Level(Decimal(level.price), Decimal(level.size)) for level in response.bids),
-        asks=tuple(Level(Decimal(level.price), Decimal(level.size)) for level in response.asks),
+        bids=tuple(Level(Decimal(level.price), Decimal(level.size)) for level in response.bids[:bids]),
+        asks=tuple(Level(Decimal(level.price), Decimal(level.size)) for level in response.asks[:asks]),
         quality=_QUALITY.get(response.freshness.quality, Quality.STALE),
         age_seconds=_age(response.freshness),
     )

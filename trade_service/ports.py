@@ -257,8 +257,8 @@ class Market(Protocol):
         """The exchange's rules; None when the market does not exist."""
         ...
 
-    async def quote(self, market: str, depth: int, max_age: timedelta) -> Aged[Quote] | None:
-        """The top of the book; None when there is none to be had."""
+    async def quote(self, market: str, *, bids: int, asks: int, max_age: timedelta) -> Aged[Quote] | None:
+        """The top of the book, so many levels of either side; None when there is none to be had."""
         ...
 
 

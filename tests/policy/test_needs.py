@@ -9,24 +9,24 @@ from policy.needs import WALK_LEVELS, Needs, facts_needed
 from policy.policy import MissingReason, Policy, PolicyMissing
 from tests.policy import given
 
-NO_QUOTE = Needs(market_rules=True, quote=False, depth=0, max_quote_age=timedelta(0))
+NO_QUOTE = Needs(market_rules=True, quote=False, bids=0, asks=0, max_quote_age=timedelta(0))
 COLLAR = {"price_collar": {"max_deviation": "1%", "max_quote_age": "2s"}}
 OFF = {"order_value": {"disabled": "a test"}}
 
 
-def needs(depth: int, age: int) -> Needs:
-    return Needs(market_rules=True, quote=True, depth=depth, max_quote_age=timedelta(seconds=age))
+def needs(bids: int, asks: int, age: int) -> Needs:
+    return Needs(market_rules=True, quote=True, bids=bids, asks=asks, max_quote_age=timedelta(seconds=age))
 
 
 CASES = [
     (given.policy(), given.limit(), NO_QUOTE),
     (given.policy(), given.market_buy(), NO_QUOTE),
-    (given.policy(), given.market_sell(), needs(1, 5)),
+    (given.policy(), given.market_sell(), needs(1, 1, 5)),
     (given.policy(OFF), given.market_sell(), NO_QUOTE),
-    (given.policy(OFF, approval={"required_above": "1"}), given.market_sell(), needs(1, 5)),
-    (given.policy(COLLAR), given.limit(Side.SELL), needs(1, 2)),
-    (given.policy(COLLAR), given.market_buy(), needs(WALK_LEVELS, 2)),
-    (given.policy(COLLAR), given.market_sell(), needs(WALK_LEVELS, 2)),
+    (given.policy(OFF, approval={"required_above": "1"}), given.market_sell(), needs(1, 1, 5)),
+    (given.policy(COLLAR), given.limit(Side.SELL), needs(1, 1, 2)),
+    (given.policy(COLLAR), given.market_buy(), needs(1, WALK_LEVELS, 2)),
+    (given.policy(COLLAR), given.market_sell(), needs(WALK_LEVELS, 1, 2)),
     (PolicyMissing(MissingReason.NO_POLICY), given.market_sell(), NO_QUOTE),
 ]
 

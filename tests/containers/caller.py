@@ -34,10 +34,12 @@ class Caller:
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         self._channel.close()
 
-    def submit(self, market: str) -> str:
+    def submit(self, market: str, rationale: str = "") -> str:
         """Submit a small proposal to buy, and return its id."""
         terms = pb.OrderTerms(market=market, side=pb.SIDE_BUY, order_type=pb.ORDER_TYPE_MARKET, quote_amount="50")
-        request = pb.SubmitProposalRequest(user_id=USER, proposal_id=str(uuid4()), terms=terms, confidence=75)
+        request = pb.SubmitProposalRequest(
+            user_id=USER, proposal_id=str(uuid4()), terms=terms, confidence=75, rationale=rationale
+        )
         self._trade.SubmitProposal(request, timeout=CALL_SECONDS, wait_for_ready=True)
         return request.proposal_id
 
@@ -66,6 +68,10 @@ class Caller:
         """Read a proposal."""
         request = pb.GetProposalRequest(user_id=USER, proposal_id=proposal_id)
         return self._trade.GetProposal(request, timeout=CALL_SECONDS, wait_for_ready=True).proposal
+
+    def listed(self) -> pb.ListProposalsResponse:
+        """List the user's proposals."""
+        return self._trade.ListProposals(pb.ListProposalsRequest(user_id=USER), timeout=CALL_SECONDS)
 
     def check(self, proposal_id: str) -> pb.Decision:
         """Learn what executing would decide now."""

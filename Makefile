@@ -88,7 +88,7 @@ migrate: $(SETUP) ## Bring the databases of INTERLOCK_TRADE_DSN and INTERLOCK_MA
 
 # --- checking ---
 
-.PHONY: check format format-check lint types imports test test-containers mutants
+.PHONY: check format format-check lint types imports test test-containers compose-mutants mutants
 check: format-check lint types imports proto-check buf-lint buf-breaking sbom test-containers test ## All that CI runs
 
 format: $(SETUP) ## Format the code
@@ -111,6 +111,9 @@ test: $(SETUP) ## All tests: make test, or make test ARGS='tests/policy -x'
 
 test-containers: $(SETUP) ## The images and docker-compose.yml on a real Docker engine: DOCKER_HOST's, or one started here
 	@$(RUN) tools.docker_engine $(BIN)/python -m pytest tests/containers $(ARGS)
+
+compose-mutants: $(SETUP) ## Take every setting out of docker-compose.yml in turn and show what notices; an hour
+	@$(RUN) tools.docker_engine $(BIN)/python -m tests.containers.mutants $(ARGS)
 
 mutants: $(SETUP) ## Remove each mechanism in turn and show which test notices
 	@$(RUN) tests.mutants $(ARGS)

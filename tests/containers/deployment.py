@@ -17,6 +17,8 @@ UP_SECONDS = 300
 PATIENCE_SECONDS = 90.0
 POLL_SECONDS = 0.3
 PROJECT = "interlock"
+STANDING = "INTERLOCK_DEPLOYMENT_STANDS"
+"""A variable that says: what runs now is what is to be looked at."""
 PROGRAMS = Path(sys.executable).parent
 
 LEDGER = """

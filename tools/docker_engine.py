@@ -89,7 +89,7 @@ def engine() -> Iterator[Mapping[str, str]]:
     install(sorted({package for program, package in PACKAGES.items() if not shutil.which(program)}))
     for folder in (FOLDER, RUNNING):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (FOLDER / "lock").open("w") as lock:
+    with (RUNNING / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         end_left_over(RUNNING / "docker.pid")
         kept = FOLDER / "network.before"

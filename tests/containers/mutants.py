@@ -46,8 +46,8 @@ def main() -> int:
     try:
         for number, steps in enumerate(chosen, start=1):
             began = time.monotonic()
-            if steps[0] == "networks":
-                running.take_down()  # compose changes no network that is there
+            if steps[0] == "networks" or "depends_on" in steps:
+                running.take_down()  # compose changes no network that is there, and an order shows at a first start
             noticed = missed_by(without(whole, steps))
             survivors += not noticed
             told = noticed or "NOT MISSED"
@@ -70,7 +70,7 @@ def settings(whole: dict[str, Any]) -> Iterator[Steps]:
         yield SHARED, key
     for service, own in whole["services"].items():
         for key, value in own.items():
-            if key in NOT_RUN or whole[SHARED].get(key) == value:
+            if key in NOT_RUN or (key == "image" and "build" in own) or whole[SHARED].get(key) == value:
                 continue
             yield "services", service, key
             if len(value) > 1 and isinstance(value, dict | list):

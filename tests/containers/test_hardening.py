@@ -116,6 +116,86 @@ def test_a_lasting_container_is_watched_started_again_and_stopped_with_patience(
         assert told["Config"]["StopTimeout"] == 30
 
 
+SECOND_NS: Final = 1_000_000_000
+CHECKS: Final[Mapping[str, tuple[int, int, int]]] = {
+    **dict.fromkeys(("market_db", "trade_db"), (2, 3, 60)),
+    **dict.fromkeys(("attest-market", "attest-trade", "market_service", "trade_service", "simulator"), (5, 5, 24)),
+}
+"""Seconds between two checks, seconds for one, and how many may fail before a container counts as unhealthy."""
+
+
+@pytest.mark.parametrize("service", LASTING)
+def test_a_container_is_checked_as_often_as_the_others_wait_for_it(service: str) -> None:
+    check = asked(service)["Config"]["Healthcheck"]
+    found = (check["Interval"] // SECOND_NS, check["Timeout"] // SECOND_NS, check["Retries"])
+    assert found == CHECKS[service]
+
+
+_EXCHANGE: Final = {"BITVAVO_REST_URL", "BITVAVO_CA_FILE"}
+_READ_KEY: Final = {"BITVAVO_READONLY_KEY_FILE", "BITVAVO_READONLY_SECRET_FILE"}
+_TRADE_KEY: Final = {"BITVAVO_TRADE_KEY_FILE", "BITVAVO_TRADE_SECRET_FILE"}
+_ATTEST: Final = {"ATTEST_DECLARATION_FILE", "ATTESTATION_DIR", *_EXCHANGE}
+_SERVES: Final = ("LISTEN", "METRICS_LISTEN", "TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE", "ACCESS_FILE")
+TOLD: Final[Mapping[str, set[str]]] = {
+    "market_db": {"POSTGRES_PASSWORD_FILE"},
+    "trade_db": {"POSTGRES_PASSWORD_FILE"},
+    "secrets": {"INTERLOCK_SECRETS"},
+    "migrate": set(),
+    "simulator": set(),
+    "attest-market": _ATTEST | _READ_KEY,
+    "attest-trade": _ATTEST | _TRADE_KEY,
+    "market_service": {
+        *(f"MARKET_{name}" for name in _SERVES),
+        *("MARKET_DATABASE_URL_FILE", "TRADE_ADDRESS", "BITVAVO_WS_URL", "ATTESTATION_DIR", *_EXCHANGE, *_READ_KEY),
+    },
+    "trade_service": {
+        *(f"TRADE_{name}" for name in _SERVES),
+        *("TRADE_DATABASE_URL_FILE", "TRADE_RECONCILER_DATABASE_URL_FILE", "MARKET_ADDRESS", "POLICY_DIR"),
+        *("BITVAVO_OPERATOR_ID", "ATTESTATION_DIR", *_EXCHANGE, *_TRADE_KEY),
+    },
+}
+"""The variables a container is given beyond those of its image."""
+
+
+@pytest.mark.parametrize("service", EVERY)
+def test_a_container_is_told_its_own_settings_and_nothing_else(service: str) -> None:
+    told = asked(service)
+    image = {each.partition("=")[0] for each in inspect(told["Image"])["Config"]["Env"]}
+    assert {each.partition("=")[0] for each in told["Config"]["Env"]} - image == TOLD[service]
+
+
+_NOTES: Final = {"/run/attestations/market": "attestation_market", "/run/attestations/trade": "attestation_trade"}
+VOLUMES: Final[Mapping[str, Mapping[str, str]]] = {
+    "market_db": {"/var/lib/postgresql": "market_rows", "/run/secrets": "market_db_secrets"},
+    "trade_db": {"/var/lib/postgresql": "trade_rows", "/run/secrets": "trade_db_secrets"},
+    "migrate": {"/run/secrets": "migrate_secrets"},
+    "attest-market": {
+        "/run/secrets": "attest_market_secrets",
+        "/run/attestations/market": "attestation_market",
+    },
+    "attest-trade": {"/run/secrets": "attest_trade_secrets", "/run/attestations/trade": "attestation_trade"},
+    "market_service": {"/run/secrets": "market_secrets", **_NOTES},
+    "trade_service": {"/run/secrets": "trade_secrets", **_NOTES},
+    "simulator": {"/run/secrets": "simulator_secrets"},
+}
+BOUND: Final[Mapping[str, set[str]]] = {
+    "market_service": {"/etc/interlock/access.yaml"},
+    "trade_service": {"/etc/interlock/access.yaml", "/etc/interlock/policies"},
+}
+
+
+@pytest.mark.parametrize("service", VOLUMES)
+def test_a_container_holds_its_own_volumes_and_files_and_no_others(service: str) -> None:
+    mounts = asked(service)["Mounts"]
+    held = {
+        each["Destination"]: each["Name"].removeprefix(f"{running.PROJECT}_")
+        for each in mounts
+        if each["Type"] == "volume"
+    }
+    assert held == VOLUMES[service]
+    assert {each["Destination"] for each in mounts if each["Type"] == "bind"} == BOUND.get(service, set())
+
+
 @pytest.mark.parametrize("service", ONCE)
 def test_what_runs_once_ended_well_and_is_not_started_again(service: str) -> None:
     told = asked(service)

@@ -20,6 +20,8 @@ from tests.containers.search import Search, spellings
 
 pytestmark = pytest.mark.usefixtures("deployment")
 
+USER: Final = "alice"
+"""The policy allows her two trades an hour: one here, one by the README's commands."""
 PUBLIC: Final = {"cert.pem", "ca.pem", "declaration.yaml", "accounts.json"}
 """The last holds keys that are read from their own files."""
 HOLDERS: Final = ("market_service", "trade_service", "attest-market", "attest-trade", "simulator")
@@ -54,7 +56,7 @@ def parts(name: str, text: str) -> Iterator[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def told() -> bytes:
     """Trade once and be refused once; return everything that was answered."""
-    with Caller("operator") as caller:
+    with Caller("operator", USER) as caller:
         proposal_id = caller.submit("BTC-EUR")
         answers = [caller.check(proposal_id), caller.execute(proposal_id), caller.get(proposal_id)]
     ran = running.shell(
@@ -74,7 +76,7 @@ def trade() -> str:
 def canary() -> Iterator[str]:
     """Plant one: written and shown by a container, stored in the database, left in an image."""
     word = secrets.token_hex(32)
-    with Caller("operator") as caller:
+    with Caller("operator", USER) as caller:
         caller.submit("ETH-EUR", rationale=word)
     image = "interlock/secrets:dev"
     docker("build", "--quiet", "--tag", PLANTED, "-", given=f"FROM {image}\nUSER 0\nRUN echo {word} > /canary\n")
@@ -100,7 +102,7 @@ def test_a_planted_secret_is_found_in_an_image(canary: str) -> None:
 
 def test_a_planted_secret_is_found_in_an_answer_and_not_where_it_is_not(canary: str, told: bytes) -> None:
     search = Search({"canary": canary})
-    with Caller("operator") as caller:
+    with Caller("operator", USER) as caller:
         assert search.found(str(caller.listed()).encode())
     assert search.found(told) == set()
 

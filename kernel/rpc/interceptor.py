@@ -13,8 +13,6 @@ grpc.aio waits for that request as long as the connection lives, uncounted by an
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final, Self, TypeAlias
 
@@ -28,6 +26,7 @@ from kernel.errors import Failure, Invalid
 from kernel.rpc import actor, call, reasons
 from kernel.rpc.call import Context
 from kernel.rpc.metering import meter_of
+from kernel.rpc.patience import Patience, TooLate, read, write_all
 from kernel.rpc.room import Room
 from kernel.rpc.status import Refusal, internal, plain_refusal, refusal
 from kernel.rpc.users import Path, user_paths, users_of
@@ -42,20 +41,6 @@ Stream = Callable[[Any, Context], AsyncGenerator[Any, None]]
 Serve = Callable[[Any, Context], Awaitable[None]]
 
 _CODES: Final = {code.value[0]: code for code in StatusCode}
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a call waits for whom.
-
-    `deadline_seconds`: given to a unary call that came without a deadline; nothing may wait for ever on a database or
-    an exchange. `request_seconds`: from the head of a call, or the last request of a stream, to the next whole request.
-    `read_seconds`: until a reader of a stream has room for the next message.
-    """
-
-    deadline_seconds: float = 30.0
-    request_seconds: float = 10.0
-    read_seconds: float = 20.0
 
 
 class Interceptor:
@@ -172,16 +157,8 @@ class _Method:
         raise Invalid(reasons.INVALID_REQUEST, "the call ended without a request")
 
     async def _requests(self, context: Context) -> AsyncIterator[object]:
-        while (raw := await self._read(context)) is not grpc.aio.EOF:
+        while (raw := await read(context, self.patience.request_seconds)) is not grpc.aio.EOF:
             yield self._request(raw)
-
-    async def _read(self, context: Context) -> Any:  # noqa: ANN401 - bytes, or the mark of the end
-        seconds = self.patience.request_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                return await context.read()
-        except TimeoutError:
-            raise _TooLate(f"the request was not whole within {seconds:g} s") from None
 
     def _request(self, raw: bytes) -> object:
         try:
@@ -196,21 +173,7 @@ class _Method:
         return request
 
     async def _write_all(self, answers: AsyncGenerator[Any, None], context: Context) -> None:
-        async with aclosing(answers):
-            async for answer in answers:
-                await self._write(self._encode(answer), context)
-
-    async def _write(self, answer: object, context: Context) -> None:
-        seconds = self.patience.read_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                await context.write(answer)
-        except TimeoutError:
-            raise _TooLate(f"nothing was read of this stream for {seconds:g} s") from None
-
-
-class _TooLate(Exception):  # noqa: N818 - what the caller was
-    """A caller did not do his part in time; the text is for him."""
+        await write_all(answers, self._encode, context, self.patience.read_seconds)
 
 
 class _Surroundings:
@@ -260,7 +223,7 @@ class _Surroundings:
             case TimeoutError() if self._deadline is not None and self._deadline.expired():
                 seconds = self._method.patience.deadline_seconds
                 await self._refuse(self._too_late(f"no deadline was given and {seconds:g} s have passed"))
-            case _TooLate():
+            case TooLate():
                 await self._refuse(self._too_late(str(error)))
             case grpc.aio.AbortError():
                 self._close(_aborted_with(self._context.code()))

@@ -25,7 +25,8 @@ from kernel import logs
 from kernel.environment import is_loopback
 from kernel.rpc import health
 from kernel.rpc.actor import OPEN, Right, identify_local
-from kernel.rpc.interceptor import Handler, Interceptor, Patience, users_named
+from kernel.rpc.interceptor import Handler, Interceptor, users_named
+from kernel.rpc.patience import Patience
 from kernel.rpc.perimeter import Perimeter
 from kernel.rpc.tls import TlsRefusal
 from kernel.rpc.users import UnreadableUser

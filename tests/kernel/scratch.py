@@ -10,7 +10,7 @@ import grpc.aio
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
-from kernel.rpc.interceptor import Patience
+from kernel.rpc.patience import Patience
 from kernel.rpc.server import Limits, RpcServer
 
 Generated: TypeAlias = Any  # compiled while the tests run: nothing can be known of its types

@@ -71,6 +71,44 @@ async def test_a_slow_reader_within_his_time_is_served(running: Running, scratch
         assert wire.statuses == {}
 
 
+async def test_a_stream_without_news_may_be_silent_for_longer_than_a_write_may_last(
+    running: Running, scratch: Scratch
+) -> None:
+    async def rare(_request: Generated) -> AsyncIterator[Generated]:
+        for _ in range(2):
+            yield scratch.pb2.Answer(text="news")
+            await asyncio.sleep(QUICK.patience.read_seconds * 2.5)
+
+    running.servicer.follow = rare
+    assert [each.text async for each in running.stub.Follow(scratch.order())] == ["news", "news"]
+
+
+async def test_a_reader_who_took_much_before_gets_the_same_time_for_what_he_does_not_take(
+    running: Running, scratch: Scratch
+) -> None:
+    waited: list[float] = []
+
+    async def endless(_request: Generated) -> AsyncIterator[Generated]:
+        began = 0.0
+        try:
+            while True:
+                began = asyncio.get_running_loop().time()
+                yield scratch.pb2.Answer(text="x" * 10_000)
+        finally:
+            waited.append(asyncio.get_running_loop().time() - began)
+
+    running.servicer.follow = endless
+    async with await Wire.open(f"127.0.0.1:{running.port}", INITIAL_WINDOW_SIZE=10_000) as wire:
+        await wire.send(*wire.call(1, FOLLOW, scratch.order().SerializeToString()))
+        for _ in range(7):
+            await asyncio.sleep(QUICK.patience.read_seconds / 5)
+            await wire.send(wire.window(1, 10_000))
+        async with asyncio.timeout(10):
+            while not waited:  # noqa: ASYNC110 - a write that fails has no event
+                await asyncio.sleep(0.02)
+    assert QUICK.patience.read_seconds - 0.01 <= waited[0] < 5
+
+
 def test_a_room_admits_as_many_as_it_has_seats() -> None:
     room = Room(4)
     leave = [room.enter(None, stream=False) for _ in range(4)]

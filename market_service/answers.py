@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from bitvavo.book import BookView
@@ -64,17 +65,10 @@ _ORDER_TYPES: Final = {
 
 def freshness(of: Freshness) -> pb.Freshness:
     """Write how old an answer is; the age is rounded up to the next nanosecond."""
-    written = pb.Freshness()
-    write_freshness(written, of)
-    return written
-
-
-def write_freshness(to: pb.Freshness, of: Freshness) -> None:
-    """Write how old an answer is into a message that is used again."""
     since = of.as_of - EPOCH
-    to.as_of.seconds, to.as_of.nanos = since.days * DAY_SECONDS + since.seconds, since.microseconds * 1_000
-    to.age.seconds, to.age.nanos = divmod(int(of.age_seconds * NANOS) + 1, NANOS)
-    to.quality = _QUALITIES[of.quality]
+    as_of = Timestamp(seconds=since.days * DAY_SECONDS + since.seconds, nanos=since.microseconds * 1_000)
+    seconds, nanos = divmod(int(of.age_seconds * NANOS) + 1, NANOS)
+    return pb.Freshness(as_of=as_of, age=Duration(seconds=seconds, nanos=nanos), quality=_QUALITIES[of.quality])
 
 
 def market(rules: MarketRules) -> pb.Market:
@@ -140,19 +134,19 @@ def book(of: Book, depth: int) -> pb.GetOrderBookResponse:
     )
 
 
-def book_state(market_name: str, view: BookView | None) -> pb.WatchOrderBookResponse:
-    """Write a live book, or that it is not known; without freshness, status and count."""
-    if view is None:
-        return pb.WatchOrderBookResponse(market=market_name)
+def book_state(market_name: str, view: BookView | None, age: Freshness, status: str) -> pb.WatchOrderBookResponse:
+    """Write a live book, or that it is not known; without a count of the states skipped."""
     exchange_time = None
-    if view.timestamp_ns is not None:
+    if view is not None and view.timestamp_ns is not None:
         exchange_time = Timestamp(seconds=view.timestamp_ns // NANOS, nanos=view.timestamp_ns % NANOS)
     return pb.WatchOrderBookResponse(
         market=market_name,
-        bids=[_pair(pair) for pair in view.bids],
-        asks=[_pair(pair) for pair in view.asks],
-        nonce=view.nonce,
+        bids=[_pair(pair) for pair in view.bids] if view else None,
+        asks=[_pair(pair) for pair in view.asks] if view else None,
+        nonce=view.nonce if view else 0,
         exchange_time=exchange_time,
+        freshness=freshness(age),
+        market_status=MARKET_STATUSES.get(status, pb.MARKET_STATUS_UNSPECIFIED),
     )
 
 

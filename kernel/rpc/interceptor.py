@@ -173,7 +173,11 @@ class _Method:
         return request
 
     async def _write_all(self, answers: AsyncGenerator[Any, None], context: Context) -> None:
-        await write_all(answers, self._encode, context, self.patience.read_seconds)
+        await write_all(answers, self._written, context, self.patience.read_seconds)
+
+    def _written(self, answer: object) -> object:
+        """Return an answer's bytes; a stream that says the same to many brings them along."""
+        return answer if isinstance(answer, bytes) else self._encode(answer)
 
 
 class _Surroundings:

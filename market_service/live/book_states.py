@@ -13,17 +13,25 @@ from market_service.model import Freshness, Quality
 
 MAX_DEPTHS: Final = 16
 TRADING: Final = "trading"
+SHARED_SECONDS: Final = 0.005
+"""How long readers are told the same state object, if nothing changes: its age is that of the end of this time, so that
+it is never less than the true one."""
 
 
 @dataclass(frozen=True, slots=True)
 class BookState:
-    """What a reader is told: `view` is there exactly when the quality is GOOD."""
+    """What readers are told: `view` is there exactly when the quality is GOOD."""
 
     market: str
+    depth: int
     view: BookView | None
     freshness: Freshness
     status: str
-    skipped: int
+
+    @property
+    def news(self) -> tuple[object, ...]:
+        """What is worth another message: with the same, a reader has been told already."""
+        return self.view.nonce if self.view else None, self.freshness.quality, self.status
 
 
 @dataclass(slots=True)
@@ -52,6 +60,33 @@ class Pace:
 NORMAL_PACE: Final = Pace()
 
 
+class SharedStates:
+    """What the readers of one book are told: by depth, the same object for all who ask within a moment."""
+
+    __slots__ = ("_states", "_until")
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._states: dict[int, BookState] = {}
+        self._until = float("-inf")
+
+    def get(self, depth: int, now: float, state: Callable[[int, float], BookState]) -> BookState:
+        """Return what was told a moment ago, or what `state` makes of a depth and the end of the new moment."""
+        if now >= self._until:
+            self._states.clear()
+            self._until = now + SHARED_SECONDS
+        found = self._states.get(depth)
+        if found is None:
+            if len(self._states) >= MAX_DEPTHS:
+                self._states.clear()
+            found = self._states[depth] = state(depth, self._until)
+        return found
+
+    def clear(self) -> None:
+        """Tell none of them any more: something changed."""
+        self._states.clear()
+
+
 @dataclass(slots=True)
 class LiveBook:
     """One watched market: its book, who reads it, and how it is read anew."""
@@ -65,41 +100,32 @@ class LiveBook:
     asked_at: float = float("-inf")
     pause_seconds: float = 0.0
     reading: asyncio.Task[None] | None = None
-    views: dict[int, BookView] = field(default_factory=dict)
-    """By depth: the view of the present nonce, shared by all readers."""
+    told: SharedStates = field(default_factory=SharedStates)
     tapes: list[Tape] = field(default_factory=list)
     """Those who compare the book with a snapshot collect the deltas meanwhile."""
-
-    def view(self, depth: int) -> BookView:
-        """Return the best levels at the present nonce, the same object for all readers of one depth."""
-        view = self.views.get(depth)
-        if view is None or view.nonce != self.book.nonce:
-            if len(self.views) >= MAX_DEPTHS:
-                self.views.clear()
-            view = self.views[depth] = self.book.view(depth)
-        return view
 
 
 class BookReader:
     """One reader's way through the states of one book."""
 
-    def __init__(self, state: Callable[[int], BookState], slots: Slots[str]) -> None:
-        """Begin with the state as it is now; `state` returns the newest, given how many were skipped."""
+    def __init__(self, state: Callable[[], BookState], slots: Slots[str]) -> None:
+        """Begin with the state as it is now; `state` returns the newest."""
         self._state = state
         self._slots = slots
-        self._told: tuple[object, ...] | None = None
+        self._told: BookState | None = None
+        self.skipped = 0
+        """How many states were passed over before the one that `next` returned last."""
 
     async def next(self) -> BookState:
-        """Wait for a state other than the last one told, and return the newest.
+        """Wait for a state with other news than the last one, and return the newest.
 
         Raises:
             Unavailable: the service stops.
         """
-        skipped = 0
+        self.skipped = 0
         while True:
-            skipped += (await self._slots.take())[1]
-            state = self._state(skipped)
-            told = (state.view.nonce if state.view else None, state.freshness.quality, state.status)
-            if told != self._told:
-                self._told = told
+            self.skipped += (await self._slots.take())[1]
+            state = self._state()
+            if self._told is None or state.news != self._told.news:
+                self._told = state
                 return state

@@ -82,20 +82,16 @@ class LiveBooks:
             live.readers.discard(slots)
             self._hearing.release(_topic(market))
 
-    def state(self, market: str, depth: int, skipped: int = 0) -> BookState:
-        """Return what is known of a watched market now."""
+    def state(self, market: str, depth: int) -> BookState:
+        """Return what readers of a watched market are told now; the same object to all who ask within a moment."""
         live = self._live[market]
-        age = self._freshness(live)
-        view = live.view(depth) if age.quality is Quality.GOOD else None
-        if view is not None and not (view.bids and view.asks):
-            view, age = None, replace(age, quality=Quality.RESYNCING)
-        return BookState(market, view, age, live.status, skipped)
+        return live.told.get(depth, self._monotonic(), partial(self._state, live))
 
     def good(self, market: str, depth: int, oldest_seconds: float) -> Answer[Book] | None:
         """Return a watched market's book if it is right and young enough, for a single question."""
         if market not in self._live:
             return None
-        state = self.state(market, depth)
+        state = self._state(self._live[market], depth, self._monotonic())
         if state.view is None or state.freshness.age_seconds > oldest_seconds:
             return None
         view = state.view
@@ -188,7 +184,7 @@ class LiveBooks:
         while True:
             await asyncio.sleep(AGE_SECONDS)
             for live in self._live.values():
-                if self._freshness(live).quality is not live.quality:
+                if self._freshness(live, self._monotonic()).quality is not live.quality:
                     self._tell(live)
 
     async def close(self) -> None:
@@ -232,13 +228,21 @@ class LiveBooks:
             self._read_anew(live)
         self._tell(live)
 
+    def _state(self, live: LiveBook, depth: int, at: float) -> BookState:
+        age = self._freshness(live, at)
+        view = live.book.view(depth) if age.quality is Quality.GOOD else None
+        if view is not None and not (view.bids and view.asks):
+            view, age = None, replace(age, quality=Quality.RESYNCING)
+        return BookState(live.book.market, depth, view, age, live.status)
+
     def _tell(self, live: LiveBook) -> None:
-        market, live.quality = live.book.market, self._freshness(live).quality
+        live.told.clear()
+        market, live.quality = live.book.market, self._freshness(live, self._monotonic()).quality
         for slots in live.readers:
             slots.put(market)
 
-    def _freshness(self, live: LiveBook) -> Freshness:
-        return freshness((self._hearing.proof, live.seeded), self._monotonic(), self._quality(live))
+    def _freshness(self, live: LiveBook, at: float) -> Freshness:
+        return freshness((self._hearing.proof, live.seeded), at, self._quality(live))
 
     def _quality(self, live: LiveBook) -> Quality:
         if live.status != TRADING or not self._hearing.hears(_topic(live.book.market)):
@@ -285,7 +289,6 @@ class LiveBooks:
         _SNAPSHOTS.labels("used" if right else "unused").inc()
         if right:
             live.seeded = proof
-            live.views.clear()
         return right
 
 

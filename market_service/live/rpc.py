@@ -61,15 +61,16 @@ class WatchRpc(market_pb2_grpc.MarketServiceServicer):
                     freshness=answers.freshness(state.freshness),
                 )
 
-    async def WatchOrderBook(
+    async def WatchOrderBook(  # type: ignore[override]  # a message that many get is written here, once for all of them
         self, request: pb.WatchOrderBookRequest, context: Context
-    ) -> AsyncIterator[pb.WatchOrderBookResponse]:
+    ) -> AsyncIterator[bytes]:
         """Send an order book."""
         del context
         depth = request.depth or DEFAULT_DEPTH
         async with self._live.books.watch(request.market, depth) as reader:
             while True:
-                yield self._books.message(await reader.next(), depth)
+                written = self._books.written(await reader.next())
+                yield written + _skipped(reader.skipped) if reader.skipped else written
 
     async def WatchTrades(
         self, request: pb.WatchTradesRequest, context: Context
@@ -103,28 +104,27 @@ class WatchRpc(market_pb2_grpc.MarketServiceServicer):
 
 
 class WrittenStates:
-    """The last state written of each market and depth: however many readers follow a book, it is written once.
-
-    The message is shared; what differs between readers is overwritten, and it is serialised before anyone else runs.
-    """
+    """The bytes of the last state written of each market and depth: many readers of a book are told the same state."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._kept: dict[tuple[str, int], tuple[object, pb.WatchOrderBookResponse]] = {}
+        self._kept: dict[tuple[str, int], tuple[BookState, bytes]] = {}
 
-    def message(self, state: BookState, depth: int) -> pb.WatchOrderBookResponse:
-        """Return the message of a state."""
-        key = state.market, depth
+    def written(self, state: BookState) -> bytes:
+        """Return the message of a state, as if nothing had been skipped."""
+        key = state.market, state.depth
         kept = self._kept.get(key)
-        if kept is None or kept[0] is not state.view or state.view is None:
+        if kept is None or kept[0] is not state:
             if len(self._kept) >= MAX_WRITTEN:
                 self._kept.clear()
-            kept = self._kept[key] = state.view, answers.book_state(state.market, state.view)
-        message = kept[1]
-        answers.write_freshness(message.freshness, state.freshness)
-        message.skipped = state.skipped
-        message.market_status = answers.MARKET_STATUSES.get(state.status, pb.MARKET_STATUS_UNSPECIFIED)
-        return message
+            message = answers.book_state(state.market, state.view, state.freshness, state.status)
+            kept = self._kept[key] = state, message.SerializeToString()
+        return kept[1]
+
+
+def _skipped(count: int) -> bytes:
+    """Return what is put behind a message for a slow reader: parts of a message that follow each other are one."""
+    return pb.WatchOrderBookResponse(skipped=count).SerializeToString()
 
 
 def _trade_of(token: str, filters: str) -> str:

@@ -16,15 +16,16 @@ STOPPING_RETRY_SECONDS: Final = 1.0
 
 
 class Slots(Generic[K]):
-    """The slots of one reader."""
+    """The slots of one reader; made where its loop runs."""
 
-    __slots__ = ("_changed", "_closed", "_pending", "_skipped")
+    __slots__ = ("_closed", "_loop", "_pending", "_skipped", "_waiter")
 
     def __init__(self) -> None:
         """Begin with nothing new."""
+        self._loop = asyncio.get_running_loop()  # a system call: once, not at every wait
         self._pending: dict[K, None] = {}
         self._skipped = 0
-        self._changed = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
         self._closed = False
 
     def put(self, key: K) -> None:
@@ -33,7 +34,7 @@ class Slots(Generic[K]):
             self._skipped += 1
         else:
             self._pending[key] = None
-            self._changed.set()
+            self._wake()
 
     async def take(self) -> tuple[list[K], int]:
         """Wait until something is newer; return what, and how many states were skipped since the last time.
@@ -42,8 +43,8 @@ class Slots(Generic[K]):
             Unavailable: the service stops.
         """
         while not self._pending and not self._closed:
-            self._changed.clear()
-            await self._changed.wait()
+            self._waiter = self._loop.create_future()
+            await self._waiter
         if self._closed:
             raise Unavailable(STOPPING, "the service is stopping", retry_after_seconds=STOPPING_RETRY_SECONDS)
         pending, skipped = list(self._pending), self._skipped
@@ -54,4 +55,8 @@ class Slots(Generic[K]):
     def close(self) -> None:
         """End the reader's wait, now and for ever."""
         self._closed = True
-        self._changed.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -76,4 +76,5 @@ async def test_a_look_at_the_age_counts_as_no_state_that_was_skipped() -> None:
             pass
         await asyncio.sleep(1.2)  # two looks
         voice.now += SILENT_SECONDS + 0.1
-        assert (await reader.next()).skipped == 0
+        await reader.next()
+        assert reader.skipped == 0

@@ -5,6 +5,7 @@ from typing import Final, LiteralString
 from uuid import UUID
 
 from kernel.db import Database, Row, Statement
+from policy.rules.budget import MAX_CALLS
 from trade_service.ports import BudgetView
 from trade_service.reservation import Outcome, Reservation, ReservationStatus
 from trade_service.store import user
@@ -12,8 +13,8 @@ from trade_service.store.view import HISTORY_ROWS_MAX, RECENT_EXECUTIONS, histor
 
 CALL_BEFORE_SECONDS: Final = 30
 """A reserved call starts within this time or not at all."""
-RESERVATIONS_MAX: Final = 2_000
-"""More counted calls a day than any policy can allow."""
+RESERVATIONS_MAX: Final = MAX_CALLS
+"""The newest so many are counted: as many as any policy can allow, so that no budget is larger than the count."""
 
 # What is counted: everything but NOT_SENT, of the last hour and of the present UTC day.
 VIEW: Final[LiteralString] = (
@@ -23,7 +24,7 @@ SELECT
     (
         SELECT coalesce(array_agg(reserved_at), '{}') FROM (
             SELECT reserved_at FROM gpt_usage_log
-            WHERE user_id = %(user_id)s AND status <> 'NOT_SENT' AND reserved_at > least(
+            WHERE user_id = %(user_id)s AND status <> 'NOT_SENT' AND reserved_at >= least(
                 clock_timestamp() - interval '61 minutes', date_trunc('day', clock_timestamp(), 'UTC')
             )
             ORDER BY reserved_at DESC LIMIT %(reservations_max)s

@@ -9,7 +9,8 @@ import pytest
 from kernel.db import Database
 from kernel.errors import NotFound, NotNow
 from policy.model import VerdictOutcome
-from policy.policy import MissingReason
+from policy.policy import MissingReason, Policy
+from policy.rules.budget import MAX_CALLS
 from tests.policy import given as rules
 from tests.trade_service import given
 from tests.trade_service.given import Read
@@ -129,9 +130,9 @@ async def test_nobody_settles_or_sees_what_is_not_his(database: Database) -> Non
     assert len((await rows.budget("bob")).reserved_at) == 1
 
 
-async def budget_of(database: Database) -> Budget:
+async def budget_of(database: Database, policy: Policy | None = None) -> Budget:
     book = PolicyBook(AdminRows(database))
-    await Reload(AdminRows(database), book, lambda: (rules.policy(),)).reload("carol")
+    await Reload(AdminRows(database), book, lambda: (policy or rules.policy(),)).reload("carol")
     return Budget(BudgetRows(database), book)
 
 
@@ -157,6 +158,27 @@ async def test_a_replica_with_old_policies_takes_the_new_ones_before_it_reserves
     assert (reservation, verdict.code) == (None, "BUDGET_GPT_CALLS")
     await other.reload("carol")
     assert (await budget.reserve("alice", uuid4(), "scan", "bot"))[1]
+
+
+@pytest.mark.parametrize("window", ["per_hour", "per_day"])
+async def test_g7_the_largest_budget_a_policy_can_state_admits_exactly_that(
+    database: Database, sql: Read, window: str
+) -> None:
+    """Of the day, what was reserved at its very first moment counts too."""
+    calls = {"per_hour": str(MAX_CALLS), "per_day": str(MAX_CALLS)}
+    policy = rules.policy({"budget": {"gpt_calls": calls, "order_value": {"per_day": "1"}}})
+    budget = await budget_of(database, policy)
+    await budget.reserve("alice", uuid4(), "scan", "bot")
+    moment = "clock_timestamp()" if window == "per_hour" else "date_trunc('day', clock_timestamp(), 'UTC')"
+    sql(
+        "INSERT INTO gpt_usage_log (user_id, reservation_id, purpose, status, reserved_at, reserved_by, call_before)"  # noqa: S608
+        f" SELECT 'alice', gen_random_uuid(), 'scan', 'SUCCEEDED', {moment}, 'bot', {moment}"
+        " FROM generate_series(1, %s)",
+        MAX_CALLS - 2,
+    )
+    results = [await budget.reserve("alice", uuid4(), "scan", "bot") for _ in range(2)]
+    assert [created for _, created, _ in results] == [True, False]
+    assert results[-1][2].code == "BUDGET_GPT_CALLS"
 
 
 async def test_settling_says_what_is_wrong(database: Database) -> None:

@@ -17,7 +17,8 @@ LOCK_SWITCH: Final[LiteralString] = """
 SELECT * FROM trading_state WHERE scope = %(scope)s AND subject = %(subject)s FOR UPDATE
 """
 
-# A claim reads its switches plainly and is never waited for: setting one takes no lock that a claim holds.
+# A claim reads its switches plainly and is never waited for: setting one takes no lock that a claim holds. It replaces
+# what was seen and nothing else: a switch that was never set has no row to lock, and another may set it meanwhile.
 SET_SWITCH: Final[LiteralString] = """
 INSERT INTO trading_state (scope, subject, state, cancel_open_orders, generation, reason, actor)
 VALUES (%(scope)s, %(subject)s, %(state)s, %(cancel_open_orders)s, 1, %(reason)s, %(actor)s)
@@ -28,6 +29,7 @@ ON CONFLICT (scope, subject) DO UPDATE SET
     reason = excluded.reason,
     actor = excluded.actor,
     changed_at = clock_timestamp()
+WHERE trading_state.generation = %(replaces)s
 RETURNING *
 """
 
@@ -72,18 +74,29 @@ class AdminRows:
 
     async def set_switch(self, setting: Setting, actor: str, permit: Callable[[Switch | None], None]) -> Switch:
         """Set one switch, after `permit` has seen the one being replaced."""
+        while True:  # twice at most: whoever was first with a new switch has left a row to lock
+            changed = await self._replace_switch(setting, actor, permit)
+            if changed is not None:
+                return changed
+
+    async def _replace_switch(
+        self, setting: Setting, actor: str, permit: Callable[[Switch | None], None]
+    ) -> Switch | None:
+        """Set it once; None when another one stands there than `permit` saw."""
         key = {"scope": setting.scope, "subject": setting.subject}
-        values = key | {
-            "state": setting.state,
-            "cancel_open_orders": setting.cancel_open_orders,
-            "reason": setting.reason,
-            "actor": actor,
-        }
         async with self._database.transaction() as transaction:
-            current = await transaction.run_one(Statement(LOCK_SWITCH, key))
-            permit(_switch_of(current[0]) if current else None)
+            found = await transaction.run_one(Statement(LOCK_SWITCH, key))
+            current = _switch_of(found[0]) if found else None
+            permit(current)
+            values = key | {
+                "state": setting.state,
+                "cancel_open_orders": setting.cancel_open_orders,
+                "reason": setting.reason,
+                "actor": actor,
+                "replaces": current.generation if current else 0,
+            }
             (changed,) = await transaction.commit(Statement(SET_SWITCH, values))
-            return _switch_of(changed[0])
+            return _switch_of(changed[0]) if changed else None
 
     async def policies_in_force(self, generation: int | None = None) -> PolicyGeneration | None:
         """Read the set in force, or that of a generation; None when there is none."""

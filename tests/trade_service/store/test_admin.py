@@ -75,6 +75,32 @@ async def test_racing_settings_of_one_switch_are_numbered_without_a_gap(database
     assert generations == list(range(1, 9))
 
 
+@pytest.mark.parametrize(
+    ("wanted", "stands"),
+    [(State.REDUCE_ONLY, State.HALTED), (State.ACTIVE, State.HALTED), (State.HALTED, State.HALTED)],
+)
+async def test_a_switch_set_meanwhile_for_the_first_time_is_not_loosened_unseen(
+    trade_database: OwnDatabase, database: Database, sql: Read, wanted: State, stands: State
+) -> None:
+    """There was no row to lock when it was looked at."""
+    states = TradingStates(AdminRows(database))
+    with psycopg.connect(trade_database.admin) as other:
+        other.execute(
+            "INSERT INTO trading_state (scope, subject, state, generation, reason, actor)"
+            " VALUES ('USER', 'bob', 'HALTED', 1, 'r', 'carol')"
+        )
+        late = asyncio.create_task(given.outcome(states.set(setting(wanted, Scope.USER, "bob"), "dora", nobody)))
+        waiting = (
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%INTO trading_state%%'"
+        )
+        async with asyncio.timeout(10):
+            while not sql(waiting):  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.02)
+    result = await late
+    assert isinstance(result, Forbidden) == (wanted is not State.HALTED), result
+    assert sql("SELECT state FROM trading_state WHERE subject = 'bob'") == [(stands,)]
+
+
 async def test_of_two_who_loosen_the_same_generation_one_succeeds(database: Database) -> None:
     states = TradingStates(AdminRows(database))
     await states.set(setting(State.HALTED), "carol", nobody)

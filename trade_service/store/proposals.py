@@ -102,10 +102,11 @@ class ProposalRows:
             return None
         if not proposal[0]["judged"]:
             return Look(proposal_of(proposal[0]), None, None, 0.0)
-        decision, execution, fills = await self._database.read(
-            _of(READ_DECISION, user_id, proposal_id),
+        # Each statement sees its own moment: whoever saw the execution also sees the decision that allowed it.
+        execution, fills, decision = await self._database.read(
             _of(READ_EXECUTION, user_id, proposal_id),
             _of(READ_FILLS, user_id, proposal_id),
+            _of(READ_DECISION, user_id, proposal_id),
             settings=settings,
         )
         return Look(

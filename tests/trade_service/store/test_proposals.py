@@ -1,14 +1,17 @@
 """Proposals on a real database: idempotent by content, changed under the lock, closed for ever."""
 
+import asyncio
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from kernel.db import Database
 from kernel.errors import Conflict, NotNow
-from policy.model import ExecutionStatus, Override
+from policy.model import DecisionOutcome, ExecutionStatus, Override
+from tests.fixtures.database import Database as OwnDatabase
 from tests.policy import given as rules
 from tests.trade_service import given
 from tests.trade_service.given import Read
@@ -93,6 +96,36 @@ async def test_a_look_shows_proposal_execution_and_last_decision(database: Datab
     assert looked.decision is not None
     assert looked.execution.decision_id == looked.decision.decision_id == claimed.decision.decision_id
     assert await rows.look("bob", key[1]) is None
+
+
+async def test_a_look_never_shows_an_execution_beside_the_denial_before_it(
+    trade_database: OwnDatabase, database: Database, sql: Read
+) -> None:
+    """The claim commits between two statements of the look: a caller who reads the decision must not trade again."""
+    proposal = await given.submitted(database)
+    assert isinstance(await given.claim(database, proposal, given.deny), Denied)
+    assert isinstance(await given.claim(database, proposal), Claimed)
+    sql("SET session_replication_role = replica")
+    sql("CREATE TABLE allowed AS SELECT * FROM decisions WHERE outcome = 'ALLOW'")
+    sql("CREATE TABLE executed AS SELECT * FROM trade_executions")
+    sql("DELETE FROM decisions WHERE outcome = 'ALLOW'")
+    sql("DELETE FROM trade_executions")
+    with psycopg.connect(trade_database.admin) as claim:
+        claim.execute("LOCK TABLE trade_executions IN ACCESS EXCLUSIVE MODE")
+        look = asyncio.create_task(ProposalRows(database).look("alice", proposal.content.proposal_id))
+        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
+        async with asyncio.timeout(10):
+            while not sql(waiting):  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.02)
+        claim.execute("SET session_replication_role = replica")
+        claim.execute("INSERT INTO decisions SELECT * FROM allowed")
+        claim.execute("INSERT INTO trade_executions SELECT * FROM executed")
+    seen = await look
+    assert seen is not None
+    assert seen.decision is not None
+    assert seen.execution is not None
+    assert seen.execution.decision_id == seen.decision.decision_id
+    assert seen.decision.decision.outcome is DecisionOutcome.ALLOW
 
 
 async def test_an_approval_keeps_what_was_seen_and_a_second_one_may_add_an_override(

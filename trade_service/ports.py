@@ -230,7 +230,7 @@ class SweepStore(Protocol):
     """Reads across users, with the reconciler's rights: it finds work, it writes nothing."""
 
     async def due(self, limit: int) -> Sequence[Due]:
-        """Executions that are not final, oldest first."""
+        """Executions that are not final: unresolved, then to be cancelled, then the rest; each oldest first."""
         ...
 
     async def lapsed(self, limit: int) -> Sequence[tuple[str, UUID]]:

@@ -13,6 +13,7 @@ from trade_service.store.rows import terms_of
 OVERDUE_MARGIN_SECONDS: Final = 2
 """How long after its window a send that was never settled is taken for lost."""
 
+# First what may or may not exist, then what is to be cancelled: however many orders rest, neither waits behind them.
 DUE: Final[LiteralString] = """
 SELECT e.user_id, e.execution_id, e.client_order_id, e.operator_id, e.signed_timestamp_ms, e.market, e.side,
     e.order_type, e.amount, e.price, e.quote_amount, e.time_in_force, e.post_only, e.status,
@@ -30,7 +31,7 @@ SELECT e.user_id, e.execution_id, e.client_order_id, e.operator_id, e.signed_tim
     ) AS cancel
 FROM trade_executions e
 WHERE e.status IN ('SUBMITTING', 'UNKNOWN', 'SUBMITTED')
-ORDER BY e.claimed_at
+ORDER BY e.status = 'SUBMITTED', cancel DESC, e.claimed_at
 LIMIT %(limit)s
 """
 
@@ -58,7 +59,7 @@ class SweepRows:
         self._database = database
 
     async def due(self, limit: int) -> Sequence[Due]:
-        """Read executions that are not final, oldest first."""
+        """Read executions that are not final: unresolved, then to be cancelled, then the rest; each oldest first."""
         parameters = {"margin_seconds": OVERDUE_MARGIN_SECONDS, "limit": limit}
         (rows,) = await self._database.read(Statement(DUE, parameters))
         return [_due_of(row) for row in rows]

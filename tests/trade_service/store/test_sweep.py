@@ -44,6 +44,23 @@ async def test_what_is_not_final_is_due_across_users_oldest_first(
     assert sql("SELECT count(*) FROM trade_executions") == [(3,)]
 
 
+async def test_what_is_unresolved_and_then_what_is_to_be_cancelled_waits_behind_no_resting_order(
+    database: Database, reconciler: Database, sql: Read
+) -> None:
+    for number in range(6):
+        await given.claimed(database, given.content(user_id=f"u{number}"))
+    stand(sql, S.SUBMITTED)
+    sql("UPDATE trade_executions SET cancel_requested_at = clock_timestamp() WHERE user_id IN ('u2', 'u4')")
+    sql("SET session_replication_role = replica")
+    sql("UPDATE trade_executions SET status = 'UNKNOWN' WHERE user_id = 'u3'")
+    sql("UPDATE trade_executions SET status = 'SUBMITTING' WHERE user_id = 'u5'")
+    moment = "claimed_at = clock_timestamp() - interval '1 hour' + make_interval(secs => right(user_id, 1)::int)"
+    sql(f"UPDATE trade_executions SET {moment}")  # noqa: S608 - no name from outside
+    due = await SweepRows(reconciler).due(10)
+    assert [each.target.user_id for each in due] == ["u3", "u5", "u2", "u4", "u0", "u1"]
+    assert [each.target.user_id for each in await SweepRows(reconciler).due(2)] == ["u3", "u5"]
+
+
 @pytest.mark.parametrize(
     ("status", "ago", "overdue"),
     [

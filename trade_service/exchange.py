@@ -28,6 +28,8 @@ CLOCK_RETRY_SECONDS: Final = 1.0
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 FOREIGN_ORDER: Final = "FOREIGN_ORDER"
 FILLED: Final = "filled"
+MADE_SMALLER: Final = "decrementOnSelfTradePrevention"
+"""Why an order's amount is not the one asked for: the exchange took off what the account would have sold to itself."""
 ANY_OPEN: Final = UNRESOLVED | {ExecutionStatus.SUBMITTED}
 LOOK_UP_POINTS: Final = 1
 LIST_POINTS: Final = 5
@@ -144,7 +146,7 @@ class BitvavoExchange:
             logs.log("look_up_unclear", execution_id=str(target.execution_id), reason=error.kind)
             return NO_ANSWER
         named = [each for each in orders if each.client_order_id == str(target.client_order_id)]
-        order = next((each for each in named if is_ours(each, target.terms)), next(iter(named), None))
+        order = next((each for each in named if is_ours(each, target)), next(iter(named), None))
         return NOT_THERE if order is None else _adopted(order, target)
 
     async def cancel(self, target: Target) -> None:
@@ -197,19 +199,34 @@ def settlement_of(order: ExchangeOrder, from_statuses: frozenset[ExecutionStatus
     return Settlement(status, from_statuses, event, evidence, order=facts)
 
 
-def is_ours(order: ExchangeOrder, terms: Terms) -> bool:
-    """Say whether an order under our client order id is the one we asked for; another one is foreign."""
-    same_size = (order.amount, order.amount_quote) == (terms.amount, terms.quote_amount)
-    return (order.market, order.side, order.price) == (terms.market, terms.side.lower(), terms.price) and same_size
+def is_ours(order: ExchangeOrder, target: Target) -> bool:
+    """Say whether an order under our client order id is the one we asked for; another one is foreign.
+
+    Once its order id is known, that alone says it. Before, it must be what was asked for: smaller only where the
+    exchange says that it made it so, when it met another order of the same account.
+    """
+    if target.order_id:
+        return (order.market, order.order_id) == (target.terms.market, target.order_id)
+    terms = target.terms
+    if (order.market, order.side, order.price) != (terms.market, terms.side.lower(), terms.price):
+        return False
+    if (order.amount, order.amount_quote) == (terms.amount, terms.quote_amount):
+        return True
+    made_smaller = order.restatement_reason == MADE_SMALLER
+    return made_smaller and _at_most(order.amount, terms.amount) and _at_most(order.amount_quote, terms.quote_amount)
 
 
 def _adopted(order: ExchangeOrder, target: Target) -> LookUp:
     """Return what a found order makes of the execution, unless it is not the one we asked for."""
-    if is_ours(order, target.terms):
+    if is_ours(order, target):
         return LookUp(answered=True, settlement=settlement_of(order, ANY_OPEN, "FOUND"))
     message = "an order under our client order id is not the one that was asked for; nothing was adopted"
     raise_alarm(FOREIGN_ORDER, message, subject=str(target.client_order_id), execution_id=str(target.execution_id))
     return NOT_THERE
+
+
+def _at_most(told: Decimal | None, asked: Decimal | None) -> bool:
+    return told is None if asked is None else told is not None and told <= asked
 
 
 def _digits(value: Decimal | None) -> str | None:

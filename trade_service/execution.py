@@ -52,6 +52,8 @@ class Target:
     operator_id: int
     signed_timestamp_ms: int
     terms: Terms
+    order_id: str = ""
+    """The exchange's own name of it; empty until it was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Execution:
             self.operator_id,
             self.signed_timestamp_ms,
             self.terms,
+            self.order_id,
         )
 
 

@@ -24,7 +24,7 @@ from tests.bitvavo.raw_server import FAULTS, Fault, RawServer, answering, runnin
 from tests.policy import given as rules
 from tests.trade_service import given
 from trade_service.authority import Order
-from trade_service.exchange import BitvavoExchange, is_ours, settlement_of
+from trade_service.exchange import MADE_SMALLER, BitvavoExchange, is_ours, settlement_of
 from trade_service.execution import NOT_SENT, UNRESOLVED, Settlement, Target
 
 S = ExecutionStatus
@@ -128,13 +128,40 @@ async def test_an_order_of_which_no_byte_left_was_not_placed() -> None:
 )
 async def test_an_order_is_adopted_only_if_it_is_the_one_asked_for(terms: Terms, *, ours: bool) -> None:
     found = parse_order(json.dumps(orders.LIMIT_ORDER).encode())
-    assert is_ours(found, terms) is ours
+    assert is_ours(found, replace(TARGET, terms=terms)) is ours
 
 
 def test_a_market_order_is_known_by_its_quote_amount() -> None:
     found = order_from(orders.QUOTE_ORDER)
-    assert is_ours(found, rules.market_buy("10"))
-    assert not is_ours(found, rules.market_buy("10.01"))
+    assert is_ours(found, replace(TARGET, terms=rules.market_buy("10")))
+    assert not is_ours(found, replace(TARGET, terms=rules.market_buy("10.01")))
+
+
+@pytest.mark.parametrize(
+    ("changes", "order_id", "ours"),
+    [
+        ({"amount": "0.0006", "restatementReason": MADE_SMALLER}, "", True),
+        ({"amount": "0", "restatementReason": MADE_SMALLER}, "", True),
+        ({"amount": "0.0006"}, "", False),
+        ({"amount": "0.0006", "restatementReason": "cancelOnSelfTradePrevention"}, "", False),
+        ({"amount": "0.0011", "restatementReason": MADE_SMALLER}, "", False),
+        ({"price": "49999", "restatementReason": MADE_SMALLER}, "", False),
+        ({"amountQuote": "1", "restatementReason": MADE_SMALLER}, "", False),
+        ({"amount": "0.0006"}, orders.ORDER_ID, True),
+        ({}, "another", False),
+        ({"market": "ETH-EUR"}, orders.ORDER_ID, False),
+    ],
+)
+def test_an_order_may_be_smaller_than_asked_if_the_exchange_made_it_so_or_its_id_is_known(
+    changes: dict[str, object], order_id: str, *, ours: bool
+) -> None:
+    assert is_ours(order_from(told(**changes)), replace(TARGET, order_id=order_id)) is ours
+
+
+def test_a_budget_may_be_smaller_too() -> None:
+    found = order_from({**orders.QUOTE_ORDER, "amountQuote": "6", "restatementReason": MADE_SMALLER})
+    assert is_ours(found, replace(TARGET, terms=rules.market_buy("10")))
+    assert not is_ours(found, replace(TARGET, terms=rules.market_buy("5")))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ OVERDUE_MARGIN_SECONDS: Final = 2
 
 # First what may or may not exist, then what is to be cancelled: however many orders rest, neither waits behind them.
 DUE: Final[LiteralString] = """
-SELECT e.user_id, e.execution_id, e.client_order_id, e.operator_id, e.signed_timestamp_ms, e.market, e.side,
+SELECT e.user_id, e.execution_id, e.client_order_id, e.operator_id, e.signed_timestamp_ms, e.order_id, e.market, e.side,
     e.order_type, e.amount, e.price, e.quote_amount, e.time_in_force, e.post_only, e.status,
     e.status = 'SUBMITTING' AND clock_timestamp() >
         e.claimed_at + make_interval(secs => e.window_ms / 1000.0 + %(margin_seconds)s) AS overdue,
@@ -78,5 +78,5 @@ class SweepRows:
 
 def _due_of(row: Row) -> Due:
     names = ("user_id", "execution_id", "client_order_id", "operator_id", "signed_timestamp_ms")
-    target = Target(**{name: row[name] for name in names}, terms=terms_of(row))
+    target = Target(**{name: row[name] for name in names}, terms=terms_of(row), order_id=row["order_id"] or "")
     return Due(target, ExecutionStatus(row["status"]), overdue=row["overdue"], cancel=row["cancel"])

@@ -31,7 +31,7 @@ class Submit:
         """Store a proposal; answer it, and whether this call created it.
 
         Raises:
-            Invalid: it asks to live longer than the policy lets it.
+            Invalid: it is new and asks to live longer than the policy lets it.
             Conflict: the id is taken by other content; the differing fields are named.
         """
         if self._policies.generation == 0:
@@ -39,16 +39,19 @@ class Submit:
         policy = self._policies.for_user(content.user_id)
         longest = policy.proposal_ttl if isinstance(policy, Policy) else TTL_WITHOUT_POLICY
         wanted = content.valid_for or longest
-        if wanted > longest:
-            description = f"at most {longest.total_seconds():g} s, the policy's proposal_ttl"
-            violation = FieldViolation("valid_for", description)
-            raise Invalid(reasons.INVALID_REQUEST, f"invalid request: valid_for: {description}", (violation,))
 
         def refuse(stored: StoredProposal) -> None:
             if stored.content_hash != content.content_hash():
                 raise _mismatch(content, stored)
 
-        return await self._proposals.submit(content, actor, wanted, refuse=refuse)
+        if wanted <= longest:
+            return await self._proposals.submit(content, actor, wanted, refuse=refuse)
+        # A repeat answers what is stored, whatever the policy has become since.
+        look = await self._proposals.look(content.user_id, content.proposal_id)
+        if look is None:
+            raise _lives_too_long(longest)
+        refuse(look.proposal)
+        return look.proposal, False
 
     async def approve(
         self,
@@ -110,6 +113,12 @@ def _found(proposal: StoredProposal | None, proposal_id: UUID) -> StoredProposal
     if proposal is None:
         raise NotFound(reasons.PROPOSAL_NOT_FOUND, f"no proposal {proposal_id} of this user")
     return proposal
+
+
+def _lives_too_long(longest: timedelta) -> Invalid:
+    description = f"at most {longest.total_seconds():g} s, the policy's proposal_ttl"
+    violation = FieldViolation("valid_for", description)
+    return Invalid(reasons.INVALID_REQUEST, f"invalid request: valid_for: {description}", (violation,))
 
 
 def _mismatch(content: Content, stored: StoredProposal) -> Conflict:

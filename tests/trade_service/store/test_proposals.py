@@ -1,6 +1,7 @@
 """Proposals on a real database: idempotent by content, changed under the lock, closed for ever."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -9,7 +10,7 @@ import psycopg
 import pytest
 
 from kernel.db import Database
-from kernel.errors import Conflict, NotNow
+from kernel.errors import Conflict, Invalid, NotNow
 from policy.model import DecisionOutcome, ExecutionStatus, Override
 from tests.fixtures.database import Database as OwnDatabase
 from tests.policy import given as rules
@@ -20,6 +21,7 @@ from trade_service.execution import Settlement
 from trade_service.policies import PolicyBook
 from trade_service.ports import ProposalChange
 from trade_service.proposal import ProposalStatus, StoredProposal
+from trade_service.reload import Reload
 from trade_service.store.admin import AdminRows
 from trade_service.store.executions import ExecutionRows
 from trade_service.store.proposals import ProposalRows
@@ -54,6 +56,20 @@ async def test_a_repeat_with_other_content_names_what_differs_and_changes_nothin
     assert refused.value.reason == "PROPOSAL_MISMATCH"
     assert refused.value.metadata == {"fields": "terms.price,confidence"}
     assert sql("SELECT price, confidence FROM trade_proposals") == [(Decimal(50000), 75)]
+
+
+async def test_a_repeat_is_answered_though_the_policy_lets_nothing_live_so_long_any_more(database: Database) -> None:
+    admin = AdminRows(database)
+    book, wanted = PolicyBook(admin), given.content(valid_for=timedelta(hours=2))
+    submit = Submit(ProposalRows(database), book)
+    await Reload(admin, book, lambda: (rules.policy(proposal_ttl="2h"),)).reload("carol")
+    stored, _ = await submit.submit(wanted, "bot")
+    await Reload(admin, book, lambda: (rules.policy(proposal_ttl="1h"),)).reload("carol")
+    assert await submit.submit(wanted, "bot") == (stored, False)
+    with pytest.raises(Conflict):
+        await submit.submit(replace(wanted, confidence=50), "bot")
+    with pytest.raises(Invalid, match="at most 3600 s"):
+        await submit.submit(replace(wanted, proposal_id=uuid4()), "bot")
 
 
 async def test_of_many_submits_at_once_one_creates(database: Database, sql: Read) -> None:

@@ -66,7 +66,7 @@ SETTLEMENT = EXECUTION | {
     "fee_paid": 0,
     "proposal_if_filled": "EXECUTING",
     "proposal_if_unfilled": "EXECUTING",
-    **dict.fromkeys(("exchange_status", "filled_quote", "fee_currency", "last_fill_at", "reject_code")),
+    **dict.fromkeys(("exchange_status", "filled_quote", "fee_currency", "reject_code")),
     **dict.fromkeys(("fill_ids", "amounts", "prices", "fees", "fee_currencies", "takers", "moments"), "{}"),
 }
 PAGE = 50

@@ -14,6 +14,9 @@ from trade_service.store.rows import event_of, execution_of, fill_of
 #
 # The guard: only from a status the settlement expects, and only when it says something new. Whoever comes second
 # finds no row and changes nothing; a look at the exchange that is older than what is stored takes no fill back.
+#
+# A fill keeps its moment by the exchange's clock. Pauses run by this database's: from when it learned of more that was
+# filled.
 MOVE: Final[LiteralString] = """
 UPDATE trade_executions SET
     status = %(status)s,
@@ -23,7 +26,7 @@ UPDATE trade_executions SET
     filled_quote = coalesce(%(filled_quote)s, filled_quote),
     fee_paid = coalesce(%(fee_paid)s, fee_paid),
     fee_currency = coalesce(%(fee_currency)s, fee_currency),
-    last_fill_at = greatest(last_fill_at, %(last_fill_at)s),
+    last_fill_at = CASE WHEN %(filled_amount)s > filled_amount THEN clock_timestamp() ELSE last_fill_at END,
     reject_code = coalesce(%(reject_code)s, reject_code),
     settled_at = CASE WHEN %(final)s THEN clock_timestamp() END
 WHERE user_id = %(user_id)s AND execution_id = %(execution_id)s AND status = ANY(%(from_statuses)s)
@@ -172,7 +175,6 @@ def _settle_parameters(settlement: Settlement) -> Row:
 
 def _fill_parameters(fills: tuple[Fill, ...]) -> Row:
     return {
-        "last_fill_at": max((fill.filled_at for fill in fills), default=None),
         "fill_ids": [fill.fill_id for fill in fills],
         "amounts": [fill.amount for fill in fills],
         "prices": [fill.price for fill in fills],

@@ -13,6 +13,7 @@ from policy.model import ExecutionStatus
 from tests.policy import given as rules
 from tests.trade_service import given
 from tests.trade_service.given import Read, fill, order, settlement
+from trade_service.claiming import Denied
 from trade_service.execution import NOT_SENT, UNRESOLVED, Execution, Settlement
 from trade_service.store.executions import ExecutionRows
 
@@ -85,6 +86,37 @@ async def test_an_execution_moves_with_its_proposal(
     assert [each.evidence for each in stored.events[1:]] == [dict(each.evidence) for each in steps]
     chain = [each.to_status for each in stored.events]
     assert [each.from_status for each in stored.events] == [None, *chain[:-1]]
+
+
+@pytest.mark.parametrize("skew", [timedelta(hours=-3), timedelta(0), timedelta(hours=3)])
+async def test_g5_the_pause_after_a_fill_runs_by_our_clock_whatever_the_exchanges_says(
+    database: Database, sql: Read, skew: timedelta
+) -> None:
+    """A resting order claimed an hour ago fills now; the exchange's clock is wrong by `skew`."""
+    one = await one_of(database)
+    await one.settle(RESTS)
+    sql("UPDATE trade_executions SET claimed_at = claimed_at - interval '1 hour'")
+    (before,) = sql("SELECT clock_timestamp()")[0]
+    filled = settlement(S.FILLED, order(fill(filled_at=before + skew), status="filled"))
+    await one.settle(filled)
+    (after,) = sql("SELECT clock_timestamp()")[0]
+    (touched,) = sql("SELECT last_fill_at FROM trade_executions")[0]
+    assert before <= touched <= after
+    next_one = await given.submitted(database, given.content(rules.limit(amount="0.002")))
+    denied = await given.claim(database, next_one, given.judged_by())
+    assert isinstance(denied, Denied)
+    found = {each.rule: each.next_possible_at for each in denied.decision.decision.verdicts if each.code == "COOLDOWN"}
+    assert found == {"cooldown": touched + timedelta(minutes=30)}
+
+
+async def test_only_what_was_filled_since_begins_the_pause_anew(database: Database, sql: Read) -> None:
+    one, seen = await one_of(database), []
+    for each in (RESTS, PARTLY, PARTLY, settlement(S.CANCELED, order(PART, status="canceled"))):
+        await one.settle(each)
+        seen.append(sql("SELECT last_fill_at FROM trade_executions")[0][0])
+    assert seen[0] is None
+    assert seen[1] is not None
+    assert seen[2] == seen[3] == seen[1]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What the exchange shows of the whole account, and which of it our rows explain. Pure; `match` asks.
 
-docs/decisions/0008-account-match.md says what is read, when, and why.
+docs/decisions/0009-account-match.md says what is read, when, and why.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from kernel import logs
-from kernel.errors import Exhausted, NotFound, Unavailable
+from kernel.errors import Exhausted, NotFound, NotNow, Unavailable
 from kernel.ids import new_id
 from policy.model import DecisionOutcome, Terms
 from policy.needs import facts_needed
@@ -83,8 +83,15 @@ class Execute:
         if look.proposal.status not in EXECUTABLE:
             raise closed(look.proposal.status)
         self._readiness.require()
-        async with self._gate.pass_one(user_id):
-            result = await self._claim(look.proposal, actor, closes=closes)
+        try:
+            async with self._gate.pass_one(user_id):
+                result = await self._claim(look.proposal, actor, closes=closes)
+        except NotNow:
+            # Closed while this call waited: if by the denial of its twin, that is the answer to both.
+            known = _known(await self._look(user_id, proposal_id))
+            if known is None:
+                raise
+            return known
         return await self._follow(result, user_id, proposal_id)
 
     async def check(self, user_id: str, proposal_id: UUID) -> StoredDecision:

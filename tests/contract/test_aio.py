@@ -10,7 +10,7 @@ from protos.market.v1 import market_pb2 as market_pb
 from protos.trade.v1 import trade_pb2 as pb
 from tests.contract.refusal import refused_aio
 from tests.contract.stored import Stored
-from tests.contract.wishes import ALLOW, placement, rest, submission
+from tests.contract.wishes import ALLOW, DENY, buy, placement, rest, submission
 
 if TYPE_CHECKING:
     from protos.market.v1.market_pb2_grpc import MarketServiceAsyncStub
@@ -43,6 +43,17 @@ async def test_forty_executions_of_one_proposal_at_once_are_one_execution(
     execute = pb.ExecuteProposalRequest(user_id=user, proposal_id=wish.proposal_id)
     answers = await asyncio.gather(*(aio_trade.ExecuteProposal(execute, timeout=20) for _ in range(40)))
     assert len({each.execution.execution_id for each in answers}) == 1
+    assert sum(not each.replayed for each in answers) == 1
+    assert stored.value("SELECT count(*) FROM decisions WHERE user_id = %(user)s", user=user) == 1
+
+
+async def test_twenty_placements_of_one_denied_order_at_once_are_one_decision(
+    aio_trade: "TradeServiceAsyncStub", user: str, stored: Stored
+) -> None:
+    wish = placement(user, buy("50", "XRP-EUR"))
+    answers = await asyncio.gather(*(aio_trade.PlaceOrder(wish, timeout=20) for _ in range(20)))
+    assert {each.decision.outcome for each in answers} == {DENY}
+    assert len({each.decision.decision_id for each in answers}) == 1
     assert sum(not each.replayed for each in answers) == 1
     assert stored.value("SELECT count(*) FROM decisions WHERE user_id = %(user)s", user=user) == 1
 

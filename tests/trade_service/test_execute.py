@@ -15,6 +15,7 @@ from trade_service.authority import Order, SendAuthority
 from trade_service.claiming import Claimed, Collided, Denied, Exists, Expire, Look, Reload
 from trade_service.execute import CLAIM_ATTEMPTS_MAX, SETTLE_ATTEMPTS_MAX, Answer, Execute
 from trade_service.execution import NOT_SENT, Judgement
+from trade_service.judge import closed
 from trade_service.policies import PolicyBook
 from trade_service.ports import PolicyGeneration, PolicyRow
 from trade_service.proposal import ProposalStatus
@@ -110,6 +111,22 @@ async def test_a_claim_that_came_second_answers_the_first_ones_execution() -> No
     stage = Stage(Exists(), looks=(FRESH, DONE))
     assert await stage.run() == Answer(ALLOWED, EXECUTION, replayed=True)
     assert stage.exchange.created == []
+
+
+DECLINED_BY_DENIAL = Look(fakes.stored(ProposalStatus.DECLINED, placed=True), None, DENIED, 0.1)
+DECLINED_BY_SOMEONE = Look(fakes.stored(ProposalStatus.DECLINED), None, None, 0.0)
+
+
+async def test_a_placement_whose_twin_was_denied_meanwhile_answers_that_denial() -> None:
+    stage = Stage(closed(ProposalStatus.DECLINED), looks=(FRESH, DECLINED_BY_DENIAL))
+    assert await stage.run() == Answer(DENIED, None, replayed=True)
+    assert stage.permits_kept == 0
+
+
+async def test_a_proposal_someone_declined_meanwhile_is_closed() -> None:
+    failure = await Stage(closed(ProposalStatus.DECLINED), looks=(FRESH, DECLINED_BY_SOMEONE)).fails()
+    assert isinstance(failure, NotNow)
+    assert failure.metadata == {"status": "DECLINED"}
 
 
 @pytest.mark.parametrize(

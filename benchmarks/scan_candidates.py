@@ -1,14 +1,14 @@
 """What `benchmarks.scan` compares: each fills its queue, then claims and completes until nothing is left.
 
-interlock   `HoldRows` as the scheduler uses it: claim under a fence, end with history, next slot and day's count
+interlock   `HoldRows` in turns, as a busy scheduler takes them: ends with history, next slot and day's count, under a
+            fence, and the next claim in the same statement
 floor       two statements by hand: claim with SKIP LOCKED, complete under a fence number; no history, no notification
 pgqueuer    on asyncpg, claiming and completing in batches; it keeps a log, and fences nothing
 procrastinate  on psycopg; it keeps events, claims and completes one by one, and fences nothing
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar, Final
 from uuid import uuid4
 
@@ -21,7 +21,6 @@ from market_service.scan.ports import Boot
 from market_service.scan.schedule import plan
 
 LEASE: Final = timedelta(seconds=30)
-DAY: Final = timedelta(days=1)
 
 FLOOR: Final = """
 CREATE TABLE floor_jobs (
@@ -92,10 +91,11 @@ class Interlock(Candidate):
             connection.execute("VACUUM ANALYZE scan_jobs")
 
     async def drain(self, batch: int) -> int:
-        """Claim and end."""
-        done = 0
-        while claims := await self._holds.claim(LEASE, batch):
-            done += len(await self._holds.end([gated(claim) for claim in claims]))
+        """Take turns: end what the one before claimed, and claim more."""
+        turn, done = await self._holds.turn((), LEASE, batch), 0
+        while turn.claims:
+            turn = await self._holds.turn([gated(claim) for claim in turn.claims], LEASE, batch)
+            done += len(turn.ended)
         return done
 
     async def close(self) -> None:
@@ -232,8 +232,8 @@ class Procrastinate(Candidate):
 
 def gated(claim: Claim) -> End:
     """Return the end of a slot that came to nothing."""
-    planned = plan(claim.job, claim.now)
-    end = End(
+    planned = plan(claim)
+    return End(
         job_id=claim.job_id,
         fence=claim.fence,
         slot=planned.slot,
@@ -244,7 +244,6 @@ def gated(claim: Claim) -> End:
         opinion=None,
         missed=planned.missed,
         next_slot=planned.next_slot,
-        pace=claim.job.pace,
+        pace=claim.pace,
         failures=0,
     )
-    return end if planned.next_slot > datetime.now(UTC) else replace(end, next_slot=planned.next_slot + DAY)

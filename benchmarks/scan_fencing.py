@@ -49,13 +49,13 @@ async def interlock(admin_url: str, service_url: str) -> Outcome:
     database = Database(service_url, connections_max=2, reasons=Reasons("DOWN"))
     await database.open()
     first, second = (HoldRows(database, Boot(uuid4(), name)) for name in ("first", "second"))
-    (late,) = await first.claim(SHORT, 1)
+    (late,) = (await first.turn((), SHORT, 1)).claims
     await asyncio.sleep(SLEEP_SECONDS)
-    (rightful,) = await second.claim(LONG, 1)
-    told = await first.end([replace(gated(late), status=RunStatus.HELD)]) == set()
-    before = await first.run(late.job_id, late.job.next_slot)
-    await second.end([gated(rightful)])
-    after = await first.run(late.job_id, late.job.next_slot)
+    (rightful,) = (await second.turn((), LONG, 1)).claims
+    told = not (await first.turn([replace(gated(late), status=RunStatus.HELD)], SHORT, 0)).ended
+    before = await first.run(late.job_id, late.next_slot)
+    await second.turn([gated(rightful)], LONG, 0)
+    after = await first.run(late.job_id, late.next_slot)
     await database.close()
     stored = after is not None and after.status is RunStatus.GATED
     return Outcome(before is None, told, stored)

@@ -26,7 +26,7 @@ from market_service.scan.job_rows import JobRows
 from market_service.scan.jobs import ScanJobs
 from market_service.scan.measures import MarketMeasures
 from market_service.scan.model_analyst import ModelAnalyst, ModelSettings
-from market_service.scan.ports import Analyst, Boot
+from market_service.scan.ports import Analyst, Boot, Ends
 from market_service.scan.rpc import ScanRpc
 from market_service.scan.rules import RulesAnalyst
 from market_service.scan.scheduler import Scheduler
@@ -62,7 +62,7 @@ class Scans:
         """Begin to claim."""
         loops.start("databases", self.watch.forever)
         if self._scheduler is not None:
-            loops.start("scan_claims", self._scheduler.claim_forever)
+            loops.start("scan_turns", self._scheduler.take_turns)
             loops.start("scan_leases", self._scheduler.renew_forever)
 
     async def hand_over(self) -> None:
@@ -97,8 +97,8 @@ async def open_scans(
         holds = HoldRows(database, boot)
         market, desk = MarketMeasures(candles), Desk(BudgetServiceStub(channel), TradeServiceStub(channel))
 
-        def begin(claim: Claim) -> SlotRun:
-            return SlotRun(claim, holds=holds, market=market, desk=desk, analysts=analysts)
+        def begin(claim: Claim, ends: Ends) -> SlotRun:
+            return SlotRun(claim, holds=holds, ends=ends, market=market, desk=desk, analysts=analysts)
 
         logs.log("scans", boot=str(boot.id), owner=boot.name, analysts=sorted(analysts))
         rpc = ScanRpc(ScanJobs(JobRows(database), tuple(analysts)))

@@ -1,4 +1,4 @@
-"""Claims of jobs, and every write under one: the fence is checked in the statement that writes.
+"""Turns of claims and ends, and every other write under a claim: the fence is checked in the statement that writes.
 
 A write locks the job's row and compares fence and owner, and keeps the lock to its commit; a claim changes both under
 the same lock. So of two holders only the later one writes anything from the moment his claim commits, whatever the
@@ -14,26 +14,62 @@ from uuid import UUID
 import orjson
 
 from kernel.db import Database, Row, Statement
-from market_service.scan.job import Claim, Content, End, Opinion, Run, Snapshot
+from market_service.scan.job import Claim, Content, End, Opinion, Run, Snapshot, Turn
 from market_service.scan.ports import Boot
-from market_service.scan.rows import content_of, end_values, job_of, opinion_values, run_of
+from market_service.scan.rows import claim_of, content_of, end_values, opinion_values, run_of
 from market_service.scan.schedule import Plan
 
-# The clock is read in a subquery of its own so that the index on due_at can be searched by it. Whoever another
-# transaction holds is passed by; due_at is a lease's end while a job is held, so a dead holder needs no other path.
-CLAIM: Final[LiteralString] = """
-WITH due AS MATERIALIZED (
+# One statement writes how slots ended and claims what is due: one round trip, one commit.
+# Ends. The ids are asked for as an array too, so that the rows are found by their key: the planner takes an owner for
+# rare and would read the whole table for him. A slot that has a row already keeps it, unless it was only decided: it took
+# effect once. The job moves on either way.
+# Claims. The clock is read in a subquery of its own so that the index on due_at can be searched by it. Whoever another
+# transaction holds is passed by; due_at is a lease's end while a job is held, so a dead holder needs no other path. A
+# row is updated once by a statement, so no job is claimed that is also ended. The ends' rows are read first: a turn
+# that waits for a row holds no claim.
+TURN: Final[LiteralString] = """
+WITH ended AS (
+    SELECT * FROM json_to_recordset(%(ends)s::json) AS e(job_id uuid, fence bigint, slot timestamptz,
+        requested boolean, status text, failure text, proposal_id uuid, opinion jsonb, missed integer,
+        next_slot timestamptz, pace interval, failures integer)
+), held AS (
+    UPDATE scan_jobs AS job SET owner = NULL, owner_name = '', claimed_at = NULL, lease_until = NULL, attempts = 0,
+        next_slot = ended.next_slot, pace = ended.pace, failures = ended.failures, missed = job.missed + ended.missed,
+        requested_slot = CASE WHEN ended.requested THEN NULL ELSE job.requested_slot END,
+        counted = CASE WHEN job.counted_on = today.date THEN job.counted ELSE 0 END
+            + (ended.status IS NOT NULL)::integer,
+        counted_on = today.date
+    FROM ended, (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS date) AS today
+    WHERE job.job_id = ANY(ARRAY(SELECT job_id FROM ended))
+        AND job.job_id = ended.job_id AND job.fence = ended.fence AND job.owner = %(owner)s
+    RETURNING ended.*, old.claimed_at
+), written AS (
+    INSERT INTO scan_runs AS run (job_id, slot, status, requested, missed_before, fence, owner, owner_name,
+        claimed_at, opinion, proposal_id, failure)
+    SELECT job_id, slot, status, requested, missed, fence, %(owner)s, %(owner_name)s, claimed_at, opinion,
+        proposal_id, failure
+    FROM held WHERE status IS NOT NULL
+    ON CONFLICT (job_id, slot) DO UPDATE SET status = excluded.status, fence = excluded.fence,
+        owner = excluded.owner, owner_name = excluded.owner_name, claimed_at = excluded.claimed_at,
+        recorded_at = excluded.recorded_at, proposal_id = excluded.proposal_id, failure = excluded.failure
+        WHERE run.status = 'DECIDED'
+), due AS MATERIALIZED (
     SELECT job_id FROM scan_jobs
     WHERE status = 'ACTIVE' AND due_at <= (SELECT clock_timestamp())
         AND (counted < scans_per_day OR counted_on < (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date))
+        AND job_id <> ALL(ARRAY(SELECT job_id FROM ended))
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE scan_jobs AS job SET fence = job.fence + 1, owner = %(owner)s, owner_name = %(owner_name)s,
+        claimed_at = clock_timestamp(), lease_until = clock_timestamp() + %(lease)s, attempts = job.attempts + 1
+    FROM due WHERE job.job_id = due.job_id
+    RETURNING job.job_id, job.fence, job.pace, job.next_slot, job.requested_slot, job.failures, job.counted_on,
+        job.counted, job.claimed_at, job.attempts
 )
-UPDATE scan_jobs AS job SET fence = job.fence + 1, owner = %(owner)s, owner_name = %(owner_name)s,
-    claimed_at = clock_timestamp(), lease_until = clock_timestamp() + %(lease)s, attempts = job.attempts + 1
-FROM due WHERE job.job_id = due.job_id
-RETURNING job.job_id, job.status, job.pace, job.next_slot, job.requested_slot, job.fence, job.owner, job.owner_name,
-    job.claimed_at, job.lease_until, job.attempts, job.failures, job.counted_on, job.counted, job.missed,
-    job.created_by, job.created_at
+SELECT job_id, fence, NULL::interval AS pace, NULL::timestamptz AS next_slot, NULL::timestamptz AS requested_slot,
+    NULL::integer AS failures, NULL::date AS counted_on, NULL::integer AS counted, NULL::timestamptz AS claimed_at,
+    NULL::integer AS attempts
+FROM held UNION ALL SELECT * FROM claimed
 """
 
 CONTENTS: Final[LiteralString] = "SELECT * FROM scan_jobs WHERE job_id = ANY(%(job_ids)s::uuid[])"
@@ -87,39 +123,6 @@ ON CONFLICT (job_id, slot) DO NOTHING
 RETURNING job_id
 """
 
-# The ids are given twice so that the rows are found by their key: the planner takes an owner for rare and would read
-# the whole table for him. A slot that has a row already keeps it, unless it was only decided: it took effect once. The
-# job moves on either way.
-END: Final[LiteralString] = """
-WITH ended AS (
-    SELECT * FROM json_to_recordset(%(ends)s::json) AS e(job_id uuid, fence bigint, slot timestamptz,
-        requested boolean, status text, failure text, proposal_id uuid, opinion jsonb, missed integer,
-        next_slot timestamptz, pace interval, failures integer)
-), held AS (
-    UPDATE scan_jobs AS job SET owner = NULL, owner_name = '', claimed_at = NULL, lease_until = NULL, attempts = 0,
-        next_slot = ended.next_slot, pace = ended.pace, failures = ended.failures, missed = job.missed + ended.missed,
-        requested_slot = CASE WHEN ended.requested THEN NULL ELSE job.requested_slot END,
-        counted = CASE WHEN job.counted_on = today.date THEN job.counted ELSE 0 END
-            + (ended.status IS NOT NULL)::integer,
-        counted_on = today.date
-    FROM ended, (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS date) AS today
-    WHERE job.job_id = ANY(%(job_ids)s::uuid[])
-        AND job.job_id = ended.job_id AND job.fence = ended.fence AND job.owner = %(owner)s
-    RETURNING ended.*, old.claimed_at
-), written AS (
-    INSERT INTO scan_runs AS run (job_id, slot, status, requested, missed_before, fence, owner, owner_name,
-        claimed_at, opinion, proposal_id, failure)
-    SELECT job_id, slot, status, requested, missed, fence, %(owner)s, %(owner_name)s, claimed_at, opinion,
-        proposal_id, failure
-    FROM held WHERE status IS NOT NULL
-    ON CONFLICT (job_id, slot) DO UPDATE SET status = excluded.status, fence = excluded.fence,
-        owner = excluded.owner, owner_name = excluded.owner_name, claimed_at = excluded.claimed_at,
-        recorded_at = excluded.recorded_at, proposal_id = excluded.proposal_id, failure = excluded.failure
-        WHERE run.status = 'DECIDED'
-)
-SELECT job_id FROM held
-"""
-
 READ_RUN: Final[LiteralString] = "SELECT * FROM scan_runs WHERE job_id = %(job_id)s AND slot = %(slot)s"
 
 
@@ -132,11 +135,18 @@ class HoldRows:
         self._boot = boot
         self._contents: OrderedDict[UUID, Content] = OrderedDict()
 
-    async def claim(self, lease: timedelta, limit: int) -> list[Claim]:
-        """Claim at most `limit` due jobs, longest due first."""
-        rows = await self._database.once(Statement(CLAIM, self._owner({"lease": lease, "limit": limit})))
-        await self._learn([row["job_id"] for row in rows])
-        return [Claim(job_of(row, self._contents[row["job_id"]]), row["claimed_at"], row["attempts"]) for row in rows]
+    async def turn(self, ends: Sequence[End], lease: timedelta, limit: int) -> Turn:
+        """Write how slots ended and move their jobs on; claim at most `limit` other due jobs."""
+        parameters: dict[str, object] = {
+            "ends": orjson.dumps([end_values(each) for each in ends]).decode(),
+            "lease": lease,
+            "limit": limit,
+        }
+        rows = await self._database.once(Statement(TURN, self._owner(parameters)))
+        claimed = [row for row in rows if row["claimed_at"] is not None]
+        contents = await self._contents_of([row["job_id"] for row in claimed])
+        claims = [claim_of(row, content) for row, content in zip(claimed, contents, strict=True)]
+        return Turn(frozenset((row["job_id"], row["fence"]) for row in rows if row["claimed_at"] is None), claims)
 
     async def renew(self, lease: timedelta, claims: Collection[Claim]) -> set[tuple[UUID, int]]:
         """Prolong leases; return the jobs still held, with their fences."""
@@ -171,27 +181,24 @@ class HoldRows:
         }
         return bool(await self._database.once(Statement(KEEP_OPINION, self._held(claim, parameters))))
 
-    async def end(self, ends: Sequence[End]) -> set[UUID]:
-        """Write how slots ended and move their jobs on."""
-        written = orjson.dumps([end_values(each) for each in ends]).decode()
-        parameters: dict[str, object] = {"ends": written, "job_ids": [each.job_id for each in ends]}
-        return _ids(await self._database.once(Statement(END, self._owner(parameters))))
-
     async def run(self, job_id: UUID, slot: datetime) -> Run | None:
         """Read what became of a slot."""
         rows = await self._database.once(Statement(READ_RUN, {"job_id": job_id, "slot": slot}))
         return run_of(rows[0]) if rows else None
 
-    async def _learn(self, job_ids: Sequence[UUID]) -> None:
-        """Read the contents not read before: they never change, and are most of a job."""
-        unknown = [job_id for job_id in job_ids if job_id not in self._contents]
+    async def _contents_of(self, job_ids: Sequence[UUID]) -> list[Content]:
+        """Return the contents of jobs. They never change and are most of a job: each is read once."""
+        known = self._contents
+        unknown = [job_id for job_id in job_ids if job_id not in known]
         if unknown:
             for row in await self._database.once(Statement(CONTENTS, {"job_ids": unknown})):
-                self._contents[row["job_id"]] = content_of(row)
+                known[row["job_id"]] = content_of(row)
         for job_id in job_ids:
-            self._contents.move_to_end(job_id)
-        while len(self._contents) > CONTENTS_MAX:
-            self._contents.popitem(last=False)
+            known.move_to_end(job_id)
+        contents = [known[job_id] for job_id in job_ids]
+        while len(known) > CONTENTS_MAX:
+            known.popitem(last=False)
+        return contents
 
     def _owner(self, parameters: dict[str, object]) -> dict[str, object]:
         return {"owner": self._boot.id, "owner_name": self._boot.name, **parameters}

@@ -5,6 +5,7 @@ something is written.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -136,21 +137,26 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job claimed by this boot at `now` (database clock). `attempt` counts claims since a slot last ended."""
+    """A job claimed by this boot at `now` (database clock): what a run needs of it.
 
-    job: Job
+    `fence`: under which its writes are made. `attempt` counts claims since a slot last ended.
+    """
+
+    content: Content
+    pace: timedelta
+    next_slot: datetime
+    requested_slot: datetime | None
+    fence: int
+    failures: int
+    counted_on: date
+    counted: int
     now: datetime
     attempt: int
 
     @property
     def job_id(self) -> UUID:
         """Whose claim it is."""
-        return self.job.content.job_id
-
-    @property
-    def fence(self) -> int:
-        """Under which its writes are made."""
-        return self.job.fence
+        return self.content.job_id
 
     @property
     def key(self) -> tuple[UUID, int]:
@@ -214,6 +220,19 @@ class End:
     next_slot: datetime
     pace: timedelta
     failures: int
+
+    @property
+    def key(self) -> tuple[UUID, int]:
+        """Of which claim it is the end."""
+        return self.job_id, self.fence
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn came to: the keys of the ends that counted, and the jobs claimed."""
+
+    ended: frozenset[tuple[UUID, int]]
+    claims: Sequence[Claim]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 from kernel.db import Database, Row, Statement
 from market_service.scan.job import Content, Job, JobStatus, Run, TakenSnapshot
 from market_service.scan.ports import Change
-from market_service.scan.rows import content_of, content_parameters, job_of, run_of, snapshot_of
+from market_service.scan.rows import content_parameters, job_of, run_of, snapshot_of
 
 # Idempotent by id: a repeat inserts nothing and reads what is there.
 CREATE: Final[LiteralString] = """
@@ -68,12 +68,12 @@ class JobRows:
                 Statement(CREATE, parameters), Statement(READ, {"job_id": content.job_id})
             )
             await transaction.commit()
-        return _job_of(stored[0]), bool(made)
+        return job_of(stored[0]), bool(made)
 
     async def job(self, job_id: UUID) -> Job | None:
         """Read a job."""
         rows = await self._read(Statement(READ, {"job_id": job_id}))
-        return _job_of(rows[0]) if rows else None
+        return job_of(rows[0]) if rows else None
 
     async def change(self, job_id: UUID, change: Callable[[Job, datetime], Change | None]) -> Job | None:
         """Hold the job's row, let `change` look at it and the database clock, and write what it returns."""
@@ -81,18 +81,18 @@ class JobRows:
             found, clock = await transaction.run(Statement(LOCK, {"job_id": job_id}), Statement(CLOCK))
             if not found:
                 return None
-            job = _job_of(found[0])
+            job = job_of(found[0])
             wanted = change(job, clock[0]["now"])
             if wanted is None:
                 return job
             changed = await transaction.run_one(_change(job_id, wanted))
             await transaction.commit()
-            return _job_of(changed[0])
+            return job_of(changed[0])
 
     async def jobs(self, user_id: str, status: JobStatus | None, after: UUID | None, limit: int) -> list[Job]:
         """List jobs in the order of their ids."""
         parameters = {"user_id": user_id, "status": status, "after": after or FIRST_ID, "limit": limit}
-        return [_job_of(row) for row in await self._read(Statement(JOBS, parameters))]
+        return [job_of(row) for row in await self._read(Statement(JOBS, parameters))]
 
     async def runs(self, job_id: UUID, before: datetime | None, limit: int) -> list[Run]:
         """List what became of slots, newest first."""
@@ -118,7 +118,3 @@ def _change(job_id: UUID, wanted: Change) -> Statement:
         "requested_slot": wanted.requested_slot,
     }
     return Statement(CHANGE, parameters)
-
-
-def _job_of(row: Row) -> Job:
-    return job_of(row, content_of(row))

@@ -22,6 +22,7 @@ from market_service.scan.job import (
     Run,
     Snapshot,
     TakenSnapshot,
+    Turn,
 )
 from market_service.scan.schedule import Plan
 
@@ -46,8 +47,12 @@ class Change:
 class Holds(Protocol):
     """Claims, and every write under one. What a claim's fence does not cover any more is left out of the answer."""
 
-    async def claim(self, lease: timedelta, limit: int) -> list[Claim]:
-        """Claim at most `limit` due jobs, in one statement; jobs that others hold are passed by."""
+    async def turn(self, ends: Sequence[End], lease: timedelta, limit: int) -> Turn:
+        """Write how slots ended and move their jobs on; claim at most `limit` other due jobs. One statement for both.
+
+        Jobs that others hold are passed by, longest due come first; a job is claimed again in a later turn than the one
+        that ends it.
+        """
 
     async def renew(self, lease: timedelta, claims: Collection[Claim]) -> set[tuple[UUID, int]]:
         """Prolong leases; return the jobs still held, with their fences."""
@@ -61,11 +66,15 @@ class Holds(Protocol):
     async def keep_opinion(self, claim: Claim, plan: Plan, opinion: Opinion) -> bool:
         """Store what the analyst said of a slot before it is proposed; False: the job is another's now."""
 
-    async def end(self, ends: Sequence[End]) -> set[UUID]:
-        """Write how slots ended and move their jobs on, as one; return the jobs for which it counted."""
-
     async def run(self, job_id: UUID, slot: datetime) -> Run | None:
         """Read what became of a slot."""
+
+
+class Ends(Protocol):
+    """Where a run leaves how its slot ended."""
+
+    async def end(self, end: End) -> bool:
+        """Have it written; False: the job is another's now."""
 
 
 class Jobs(Protocol):

@@ -9,6 +9,7 @@ from kernel.db import Row
 from kernel.decimals import plain
 from market_service.scan.job import (
     AnalystKind,
+    Claim,
     Content,
     End,
     Gate,
@@ -28,10 +29,10 @@ from market_service.scan.job import (
 MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def job_of(row: Row, content: Content) -> Job:
-    """Read what moves of a row of `scan_jobs`."""
+def job_of(row: Row) -> Job:
+    """Read a row of `scan_jobs`."""
     return Job(
-        content=content,
+        content=content_of(row),
         status=JobStatus(row["status"]),
         pace=row["pace"],
         next_slot=row["next_slot"],
@@ -44,6 +45,22 @@ def job_of(row: Row, content: Content) -> Job:
         missed=row["missed"],
         created_by=row["created_by"],
         created_at=row["created_at"],
+    )
+
+
+def claim_of(row: Row, content: Content) -> Claim:
+    """Read a claimed row of a turn."""
+    return Claim(
+        content=content,
+        pace=row["pace"],
+        next_slot=row["next_slot"],
+        requested_slot=row["requested_slot"],
+        fence=row["fence"],
+        failures=row["failures"],
+        counted_on=row["counted_on"],
+        counted=row["counted"],
+        now=row["claimed_at"],
+        attempt=row["attempts"],
     )
 
 

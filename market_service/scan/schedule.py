@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Final
 
-from market_service.scan.job import Job, MissedPolicy, Pace
+from market_service.scan.job import Claim, MissedPolicy, Pace
 
 GRACE_OF_PACE: Final = 2
 """SKIP still runs a slot within the first half of its interval."""
@@ -30,20 +30,21 @@ class Plan:
     next_slot: datetime
 
 
-def plan(job: Job, now: datetime) -> Plan:
-    """Choose among the slots that are due at `now`."""
+def plan(claim: Claim) -> Plan:
+    """Choose among the slots that are due as of the claim."""
     # Cases: a requested slot goes first and moves nothing. Nothing is due (the clock went back): wait. One slot or
     # more are due: the policy for missed slots chooses.
-    if job.requested_slot is not None and job.requested_slot <= now:
-        return Plan(job.requested_slot, requested=True, missed=0, next_slot=job.next_slot)
-    if now < job.next_slot:
-        return Plan(None, requested=False, missed=0, next_slot=job.next_slot)
-    behind = (now - job.next_slot) // job.pace  # due slots that have a due successor
-    dropped = max(0, behind - job.content.backfill_max + 1) if job.content.missed is MissedPolicy.BACKFILL else behind
-    slot = job.next_slot + dropped * job.pace
-    if job.content.missed is MissedPolicy.SKIP and (now - slot) * GRACE_OF_PACE > job.pace:
-        return Plan(None, requested=False, missed=dropped + 1, next_slot=slot + job.pace)
-    return Plan(slot, requested=False, missed=dropped, next_slot=slot + job.pace)
+    content, pace, now = claim.content, claim.pace, claim.now
+    if claim.requested_slot is not None and claim.requested_slot <= now:
+        return Plan(claim.requested_slot, requested=True, missed=0, next_slot=claim.next_slot)
+    if now < claim.next_slot:
+        return Plan(None, requested=False, missed=0, next_slot=claim.next_slot)
+    behind = (now - claim.next_slot) // pace  # due slots that have a due successor
+    dropped = max(0, behind - content.backfill_max + 1) if content.missed is MissedPolicy.BACKFILL else behind
+    slot = claim.next_slot + dropped * pace
+    if content.missed is MissedPolicy.SKIP and (now - slot) * GRACE_OF_PACE > pace:
+        return Plan(None, requested=False, missed=dropped + 1, next_slot=slot + pace)
+    return Plan(slot, requested=False, missed=dropped, next_slot=slot + pace)
 
 
 def adapted(pace: Pace, volatility: Decimal | None, failures: int) -> timedelta:
@@ -60,11 +61,11 @@ def adapted(pace: Pace, volatility: Decimal | None, failures: int) -> timedelta:
     return MICROSECOND * int(min(max(wanted, Decimal(least)), Decimal(most)))
 
 
-def following(job: Job, planned: Plan, pace: timedelta, now: datetime) -> datetime:
+def following(claim: Claim, planned: Plan, pace: timedelta, now: datetime) -> datetime:
     """Return the slot after a run that ends now: a pace after its slot, or tomorrow when it was the day's last."""
     after = planned.next_slot if planned.requested or planned.slot is None else planned.slot + pace
-    counted = job.counted if job.counted_on == now.date() else 0
-    if planned.slot is None or counted + 1 < job.content.scans_per_day:
+    counted = claim.counted if claim.counted_on == now.date() else 0
+    if planned.slot is None or counted + 1 < claim.content.scans_per_day:
         return after
     return first_from(after, pace, datetime.combine(now.date() + timedelta(days=1), time(), UTC))
 

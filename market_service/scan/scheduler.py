@@ -5,7 +5,7 @@ There is no leader and no plan in memory: what is due is what the database says,
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -16,8 +16,9 @@ from kernel.alarms import raise_alarm
 from kernel.errors import Unavailable
 from market_service.scan import figures
 from market_service.scan.job import Claim
-from market_service.scan.ports import Holds
+from market_service.scan.ports import Ends, Holds
 from market_service.scan.slot_run import PUT_OFF, LostError, SlotRun
+from market_service.scan.turns import Turns
 
 RUNS_MAX: Final = 16
 """Slots that one process runs at once."""
@@ -32,7 +33,7 @@ NO_DELAY: Final = timedelta(0)
 SCAN_DATABASE_DOWN: Final = "SCAN_DATABASE_DOWN"
 SCAN_RUN_CRASHED: Final = "SCAN_RUN_CRASHED"
 
-Begin = Callable[[Claim], SlotRun]
+Begin = Callable[[Claim, Ends], SlotRun]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +50,23 @@ class Scheduler:
         self._holds = holds
         self._begin = begin
         self._lease = lease
+        self._turns = Turns(holds, lease)
         self._running: dict[tuple[UUID, int], _Running] = {}
-        self._room = asyncio.Event()
         self._stopping = False
 
-    async def claim_forever(self) -> None:
-        """Claim and begin whatever is due, as long as there is room; ends at `hand_over`."""
-        while not self._stopping:
+    async def take_turns(self) -> None:
+        """Claim and begin whatever is due, as long as there is room, and write how it ended; ends with `hand_over`."""
+        while self._running or not self._stopping:
             try:
-                wanted, claimed = await self._claim()
+                more = await self._turn()
             except Unavailable as failure:
                 raise_alarm(SCAN_DATABASE_DOWN, "no job can be claimed: the database does not answer")
-                logs.log("scan_claim_failed", level=logs.WARNING, reason=failure.reason)
+                logs.log("scan_turn_failed", level=logs.WARNING, reason=failure.reason)
                 await asyncio.sleep(DOWN_SECONDS)
                 continue
-            if not wanted or claimed < wanted:
-                await self._pause(full=not wanted)
+            if not more:
+                jitter = random.uniform(-POLL_JITTER, POLL_JITTER)  # noqa: S311 - spread, not secrecy
+                await self._turns.pause(POLL_SECONDS * (1 + jitter))
 
     async def renew_forever(self) -> None:
         """Prolong the leases of what is running, and end the runs whose job has become another's."""
@@ -86,7 +88,6 @@ class Scheduler:
     async def hand_over(self) -> None:
         """Claim nothing more; give back what no call was reserved for, let the rest end within five seconds."""
         self._stopping = True
-        self._room.set()
         idle = [each for each in self._running.values() if not each.slot_run.spending]
         busy = [each for each in self._running.values() if each.slot_run.spending]
         await self._give_up(idle)
@@ -101,31 +102,28 @@ class Scheduler:
         await asyncio.gather(*(each.task for each in runs), return_exceptions=True)
         await self._release([each.slot_run.claim for each in runs], NO_DELAY)
 
-    async def _claim(self) -> tuple[int, int]:
-        wanted = min(CLAIM_BATCH_MAX, RUNS_MAX - len(self._running))
-        claims = await self._holds.claim(self._lease, wanted) if wanted else []
+    async def _turn(self) -> bool:
+        """Take a turn, if there is anything to take; say whether there may be more."""
+        wanted = self._wanted()
+        if not wanted and not self._turns.waiting:
+            return False
+        claims = await self._turns.take(wanted)
         figures.CLAIMS.inc(len(claims))
         if self._stopping:  # the signal came while the database answered
             await self._release(claims, NO_DELAY)
-            return wanted, len(claims)
+            return False
         for claim in claims:
-            slot_run = self._begin(claim)
+            slot_run = self._begin(claim, self._turns)
             task = asyncio.create_task(self._run(slot_run), name=f"scan {claim.job_id}")
             self._running[claim.key] = _Running(slot_run, task)
         figures.RUNNING.set(len(self._running))
-        return wanted, len(claims)
+        return 0 < wanted == len(claims)
 
-    async def _pause(self, *, full: bool) -> None:
-        seconds = POLL_SECONDS * (1 + random.uniform(-POLL_JITTER, POLL_JITTER))  # noqa: S311 - spread, not secrecy
-        self._room.clear()
-        if not full:
-            await asyncio.sleep(seconds)
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._room.wait()
-        except TimeoutError:
-            return
+    def _wanted(self) -> int:
+        """Return how many to claim. Runs whose ends wait make room in the same turn."""
+        if self._stopping:
+            return 0
+        return min(CLAIM_BATCH_MAX, RUNS_MAX - len(self._running) + self._turns.waiting)
 
     async def _run(self, slot_run: SlotRun) -> None:
         # Cases: it ended. The job is another's: found out by a write, or by a renewal, which cancels. Something we
@@ -156,9 +154,8 @@ class Scheduler:
     def _forget(self, claim: Claim) -> None:
         self._running.pop(claim.key, None)
         figures.RUNNING.set(len(self._running))
-        self._room.set()
 
-    async def _release(self, claims: list[Claim], delay: timedelta) -> None:
+    async def _release(self, claims: Collection[Claim], delay: timedelta) -> None:
         # A release that fails costs time, no slot: the lease lapses.
         if claims:
             try:

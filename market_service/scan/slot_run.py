@@ -18,7 +18,7 @@ from kernel.ids import deterministic_id
 from market_service.scan import figures
 from market_service.scan.gate import shut_by
 from market_service.scan.job import AnalystKind, Claim, Content, End, Opinion, RunStatus, Side, Snapshot, slot_text
-from market_service.scan.ports import Analyst, AnalystError, Holds, Market, Reserved, SettledAs, TradeDesk, Usage
+from market_service.scan.ports import Analyst, AnalystError, Ends, Holds, Market, Reserved, SettledAs, TradeDesk, Usage
 from market_service.scan.schedule import Plan, adapted, following, plan
 
 ATTEMPTS_MAX: Final = 5
@@ -59,6 +59,7 @@ class SlotRun:
         claim: Claim,
         *,
         holds: Holds,
+        ends: Ends,
         market: Market,
         desk: TradeDesk,
         analysts: Mapping[AnalystKind, Analyst],
@@ -68,6 +69,7 @@ class SlotRun:
         self.claim = claim
         self.spending = False
         self._holds = holds
+        self._ends = ends
         self._market = market
         self._desk = desk
         self._analysts = analysts
@@ -77,7 +79,7 @@ class SlotRun:
 
     @property
     def _content(self) -> Content:
-        return self.claim.job.content
+        return self.claim.content
 
     async def run(self) -> None:
         """Run the slot to its end.
@@ -86,7 +88,7 @@ class SlotRun:
             LostError: the job is another's now. Unavailable: the database does not answer, or trade_service did not
             take a proposal yet; the slot is still due.
         """
-        planned = plan(self.claim.job, self.claim.now)
+        planned = plan(self.claim)
         figures.MISSED.inc(planned.missed)
         if planned.slot is None:
             await self._end(planned, None)
@@ -184,30 +186,30 @@ class SlotRun:
             raise _EndedError(RunStatus.FAILED, failure.reason) from None
 
     async def _end(self, planned: Plan, ended: _EndedError | None) -> None:
-        job, now = self.claim.job, self.claim.now + timedelta(seconds=self._monotonic() - self._claimed_at)
+        claim, now = self.claim, self.claim.now + timedelta(seconds=self._monotonic() - self._claimed_at)
         failed = ended is not None and ended.status is RunStatus.FAILED
-        failures = job.failures if ended is None else job.failures + 1 if failed else 0
-        pace = job.pace if ended is None else adapted(job.content.pace, self._volatility, failures)
+        failures = claim.failures if ended is None else claim.failures + 1 if failed else 0
+        pace = claim.pace if ended is None else adapted(claim.content.pace, self._volatility, failures)
         named = ended is not None and (ended.status is RunStatus.PROPOSED or ended.failure == PROPOSAL_UNKNOWN)
         end = End(
-            job_id=self.claim.job_id,
-            fence=self.claim.fence,
+            job_id=claim.job_id,
+            fence=claim.fence,
             slot=planned.slot,
             requested=planned.requested,
             status=None if ended is None else ended.status,
             failure="" if ended is None else ended.failure,
-            proposal_id=proposal_id_of(self.claim.job_id, planned.slot) if named and planned.slot else None,
+            proposal_id=proposal_id_of(claim.job_id, planned.slot) if named and planned.slot else None,
             opinion=None if ended is None else ended.opinion,
             missed=planned.missed,
-            next_slot=planned.next_slot if ended is None else following(job, planned, pace, now),
+            next_slot=planned.next_slot if ended is None else following(claim, planned, pace, now),
             pace=pace,
             failures=failures,
         )
-        self._require(bool(await self._holds.end([end])))
+        self._require(await self._ends.end(end))
         figures.ENDED.labels("NONE" if ended is None else ended.status).inc()
         if failures >= FAILURES_ALARMED and failed:
             message = f"{failures} slots in a row failed, the last with {end.failure}"
-            raise_alarm(SCAN_JOB_FAILING, message, subject=str(self.claim.job_id))
+            raise_alarm(SCAN_JOB_FAILING, message, subject=str(claim.job_id))
 
     def _require(self, held: bool) -> None:  # noqa: FBT001 - the answer of a fenced write
         if not held:

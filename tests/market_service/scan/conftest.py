@@ -6,10 +6,10 @@ import psycopg
 import pytest
 
 import kernel.db
-from market_service.scan.holds import HoldRows
 from market_service.scan.job_rows import JobRows
 from tests.fixtures.database import Cluster, Database
 from tests.market_service.scan import given
+from tests.market_service.scan.given import OneAtATime
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,10 @@ def jobs(rows: kernel.db.Database) -> JobRows:
 
 
 @pytest.fixture
-def first(rows: kernel.db.Database) -> HoldRows:
-    return HoldRows(rows, given.boot("first/1"))
+def first(rows: kernel.db.Database) -> OneAtATime:
+    return OneAtATime(rows, given.boot("first/1"))
 
 
 @pytest.fixture
-def second(rows: kernel.db.Database) -> HoldRows:
-    return HoldRows(rows, given.boot("second/2"))
+def second(rows: kernel.db.Database) -> OneAtATime:
+    return OneAtATime(rows, given.boot("second/2"))

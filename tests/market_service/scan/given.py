@@ -1,6 +1,7 @@
 """Jobs, claims and boots as tests need them, and hand-written parties on the other side of the ports."""
 # ruff: noqa: ARG002 - a fake takes what the port gives
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -9,14 +10,13 @@ from uuid import UUID, uuid4
 
 from kernel.db import Database, Reasons
 from kernel.errors import Failure
+from market_service.scan.holds import HoldRows
 from market_service.scan.job import (
     AnalystKind,
     Claim,
     Content,
+    End,
     Gate,
-    Hold,
-    Job,
-    JobStatus,
     MissedPolicy,
     Opinion,
     Pace,
@@ -56,27 +56,20 @@ def content(**changes: Any) -> Content:  # noqa: ANN401
     return replace(CONTENT, **({"job_id": uuid4()} | changes))
 
 
-def job(content: Content = CONTENT, **changes: Any) -> Job:  # noqa: ANN401
-    given = Job(
+def claim(content: Content = CONTENT, **changes: Any) -> Claim:  # noqa: ANN401
+    given = Claim(
         content=content,
-        status=JobStatus.ACTIVE,
         pace=content.pace.every,
         next_slot=NOON,
         requested_slot=None,
         fence=1,
-        hold=Hold(uuid4(), "test/1", NOON, NOON + LEASE),
         failures=0,
         counted_on=date(1970, 1, 1),
         counted=0,
-        missed=0,
-        created_by="test",
-        created_at=NOON,
+        now=NOON,
+        attempt=1,
     )
     return replace(given, **changes)
-
-
-def claim(given: Job | None = None, now: datetime = NOON, attempt: int = 1) -> Claim:
-    return Claim(given or job(), now, attempt)
 
 
 def boot(name: str = "test/1") -> Boot:
@@ -90,6 +83,26 @@ def database(url: str) -> Database:
 def found(value: T | None) -> T:
     assert value is not None
     return value
+
+
+class OneAtATime(HoldRows):
+    """What one boot holds, in turns that either claim or end."""
+
+    async def claim(self, lease: timedelta, limit: int) -> list[Claim]:
+        return list((await self.turn((), lease, limit)).claims)
+
+    async def end(self, ends: Sequence[End]) -> set[UUID]:
+        return {job_id for job_id, _ in (await self.turn(ends, LEASE, 0)).ended}
+
+
+class AtOnce:
+    """Takes an end to the database as soon as a run leaves it."""
+
+    def __init__(self, holds: HoldRows) -> None:
+        self._holds = holds
+
+    async def end(self, end: End) -> bool:
+        return end.key in (await self._holds.turn([end], LEASE, 0)).ended
 
 
 class MarketAt:

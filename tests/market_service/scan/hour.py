@@ -25,7 +25,7 @@ from market_service.scan import figures
 from market_service.scan.holds import HoldRows
 from market_service.scan.job import AnalystKind, Claim, Content, MissedPolicy, Opinion, Pace, Side, Snapshot
 from market_service.scan.job_rows import JobRows
-from market_service.scan.ports import AnalystError, Permission, Reserved, SettledAs, Usage
+from market_service.scan.ports import AnalystError, Ends, Permission, Reserved, SettledAs, Usage
 from market_service.scan.scheduler import Scheduler
 from market_service.scan.slot_run import SlotRun
 from migrations.roles import ROLE_NAMES, ensure_roles
@@ -124,12 +124,12 @@ class Instance:
         self._scheduler = Scheduler(self._holds, self._begin, LEASE)
         self._loops: list[asyncio.Task[None]] = []
 
-    def _begin(self, claim: Claim) -> SlotRun:
-        return SlotRun(claim, **self._parts, monotonic=asyncio.get_running_loop().time)
+    def _begin(self, claim: Claim, ends: Ends) -> SlotRun:
+        return SlotRun(claim, ends=ends, **self._parts, monotonic=asyncio.get_running_loop().time)
 
     async def start(self) -> None:
         await self._pool.open()
-        work = (self._scheduler.claim_forever(), self._scheduler.renew_forever())
+        work = (self._scheduler.take_turns(), self._scheduler.renew_forever())
         self._loops = [asyncio.create_task(each) for each in work]
 
     async def hand_over(self) -> None:

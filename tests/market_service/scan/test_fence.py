@@ -9,21 +9,21 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from market_service.scan.holds import CLAIM, HoldRows
+from market_service.scan.holds import TURN
 from market_service.scan.job import Claim, End, Job, JobStatus, RunStatus
 from market_service.scan.job_rows import JobRows
 from market_service.scan.ports import Change
 from market_service.scan.schedule import Plan, plan
 from tests.fixtures.database import Database
 from tests.market_service.scan import given
-from tests.market_service.scan.given import LEASE, MINUTE, NO_DELAY, found
+from tests.market_service.scan.given import LEASE, MINUTE, NO_DELAY, OneAtATime, found
 
 LAPSED = timedelta(milliseconds=1)
 EVENT = "SELECT fence FROM scan_runs WHERE job_id = %s ORDER BY slot"
 
 
 def ended(claim: Claim, status: RunStatus = RunStatus.GATED, **changes: object) -> End:
-    planned = plan(claim.job, claim.now)
+    planned = plan(claim)
     end = End(
         job_id=claim.job_id,
         fence=claim.fence,
@@ -35,18 +35,18 @@ def ended(claim: Claim, status: RunStatus = RunStatus.GATED, **changes: object) 
         opinion=None,
         missed=planned.missed,
         next_slot=planned.next_slot,
-        pace=claim.job.pace,
+        pace=claim.pace,
         failures=0,
     )
     return replace(end, **changes)  # type: ignore[arg-type]
 
 
-async def one_claim(holds: HoldRows, lease: timedelta = LEASE) -> Claim:
+async def one_claim(holds: OneAtATime, lease: timedelta = LEASE) -> Claim:
     (claim,) = await holds.claim(lease, 10)
     return claim
 
 
-async def stolen(jobs: JobRows, first: HoldRows, second: HoldRows) -> tuple[Claim, Claim]:
+async def stolen(jobs: JobRows, first: OneAtATime, second: OneAtATime) -> tuple[Claim, Claim]:
     """A job whose first holder slept past his lease, claimed again by the second."""
     await jobs.create(given.content(), "test", None)
     late = await one_claim(first, LAPSED)
@@ -55,11 +55,11 @@ async def stolen(jobs: JobRows, first: HoldRows, second: HoldRows) -> tuple[Clai
 
 
 async def test_g2_a_holder_that_slept_past_his_lease_writes_nothing(
-    jobs: JobRows, first: HoldRows, second: HoldRows, market_database: Database
+    jobs: JobRows, first: OneAtATime, second: OneAtATime, market_database: Database
 ) -> None:
     late, rightful = await stolen(jobs, first, second)
     assert (late.job_id, late.fence, rightful.fence) == (rightful.job_id, 1, 2)
-    slot = found(plan(late.job, late.now).slot)
+    slot = found(plan(late).slot)
     planned = Plan(slot, requested=False, missed=0, next_slot=slot + MINUTE)
     assert not await first.keep_snapshot(late, slot, given.SNAPSHOT)
     assert not await first.keep_opinion(late, planned, given.OPINION)
@@ -74,7 +74,7 @@ async def test_g2_a_holder_that_slept_past_his_lease_writes_nothing(
         assert connection.execute(EVENT, (late.job_id,)).fetchall() == [(2,)]
 
 
-async def test_g2_even_the_same_process_is_late_under_its_old_fence(jobs: JobRows, first: HoldRows) -> None:
+async def test_g2_even_the_same_process_is_late_under_its_old_fence(jobs: JobRows, first: OneAtATime) -> None:
     late, rightful = await stolen(jobs, first, first)
     assert await first.end([ended(late)]) == set()
     assert await first.renew(LEASE, [late, rightful]) == {rightful.key}
@@ -84,21 +84,21 @@ async def test_g2_even_the_same_process_is_late_under_its_old_fence(jobs: JobRow
     assert await first.end([ended(rightful)]) == set(), "an end counts once"
 
 
-async def late_end(holds: HoldRows, claim: Claim) -> bool:
+async def late_end(holds: OneAtATime, claim: Claim) -> bool:
     return bool(await holds.end([ended(claim)]))
 
 
-async def late_snapshot(holds: HoldRows, claim: Claim) -> bool:
-    return await holds.keep_snapshot(claim, claim.job.next_slot, given.SNAPSHOT)
+async def late_snapshot(holds: OneAtATime, claim: Claim) -> bool:
+    return await holds.keep_snapshot(claim, claim.next_slot, given.SNAPSHOT)
 
 
-async def late_opinion(holds: HoldRows, claim: Claim) -> bool:
-    return await holds.keep_opinion(claim, plan(claim.job, claim.now), given.OPINION)
+async def late_opinion(holds: OneAtATime, claim: Claim) -> bool:
+    return await holds.keep_opinion(claim, plan(claim), given.OPINION)
 
 
 @pytest.mark.parametrize("write", [late_end, late_snapshot, late_opinion])
 async def test_g2_a_late_write_that_was_under_way_waits_for_the_claim_and_then_counts_for_nothing(
-    jobs: JobRows, first: HoldRows, market_database: Database, write: Callable[[HoldRows, Claim], Awaitable[bool]]
+    jobs: JobRows, first: OneAtATime, market_database: Database, write: Callable[[OneAtATime, Claim], Awaitable[bool]]
 ) -> None:
     await jobs.create(given.content(), "test", None)
     late = await one_claim(first, LAPSED)
@@ -114,7 +114,7 @@ async def test_g2_a_late_write_that_was_under_way_waits_for_the_claim_and_then_c
 
 
 async def test_g2_a_claim_does_not_wait_for_a_row_that_another_transaction_holds(
-    jobs: JobRows, first: HoldRows, market_database: Database
+    jobs: JobRows, first: OneAtATime, market_database: Database
 ) -> None:
     held, _ = await jobs.create(given.content(), "test", given.NOON)
     free, _ = await jobs.create(given.content(), "test", None)
@@ -126,13 +126,13 @@ async def test_g2_a_claim_does_not_wait_for_a_row_that_another_transaction_holds
 
 
 async def test_g2_a_job_whose_claim_is_under_way_is_not_claimed_again_when_that_commits(
-    jobs: JobRows, first: HoldRows, market_database: Database
+    jobs: JobRows, first: OneAtATime, market_database: Database
 ) -> None:
     await jobs.create(given.content(), "test", None)
     other = given.boot("other/1")
     with psycopg.connect(market_database.admin) as connection:
-        claim = {"owner": other.id, "owner_name": other.name, "lease": LEASE, "limit": 5}
-        assert len(connection.execute(CLAIM, claim).fetchall()) == 1
+        claim = {"owner": other.id, "owner_name": other.name, "lease": LEASE, "limit": 5, "ends": "[]"}
+        assert len(connection.execute(TURN, claim).fetchall()) == 1
         claiming = asyncio.ensure_future(first.claim(LEASE, 5))
         await asyncio.sleep(0.2)
         connection.commit()
@@ -140,7 +140,7 @@ async def test_g2_a_job_whose_claim_is_under_way_is_not_claimed_again_when_that_
 
 
 async def test_g2_a_claim_takes_what_is_due_once_and_passes_by_what_others_hold(
-    jobs: JobRows, first: HoldRows, second: HoldRows
+    jobs: JobRows, first: OneAtATime, second: OneAtATime
 ) -> None:
     for _ in range(12):
         await jobs.create(given.content(), "test", None)
@@ -151,7 +151,7 @@ async def test_g2_a_claim_takes_what_is_due_once_and_passes_by_what_others_hold(
 
 
 async def test_g2_a_lease_that_lapses_is_claimed_by_the_same_statement_and_a_renewed_one_is_not(
-    jobs: JobRows, first: HoldRows, second: HoldRows
+    jobs: JobRows, first: OneAtATime, second: OneAtATime
 ) -> None:
     await jobs.create(given.content(), "test", None)
     claim = await one_claim(first, timedelta(milliseconds=300))
@@ -161,7 +161,7 @@ async def test_g2_a_lease_that_lapses_is_claimed_by_the_same_statement_and_a_ren
 
 
 async def test_a_released_job_is_claimed_at_once_and_one_put_off_later(
-    jobs: JobRows, first: HoldRows, second: HoldRows
+    jobs: JobRows, first: OneAtATime, second: OneAtATime
 ) -> None:
     await jobs.create(given.content(), "test", None)
     claim = await one_claim(first)
@@ -174,7 +174,7 @@ async def test_a_released_job_is_claimed_at_once_and_one_put_off_later(
     assert (await one_claim(first)).attempt == 2
 
 
-async def test_g2_a_slot_has_one_row_whoever_ends_it_again(jobs: JobRows, first: HoldRows) -> None:
+async def test_g2_a_slot_has_one_row_whoever_ends_it_again(jobs: JobRows, first: OneAtATime) -> None:
     made, _ = await jobs.create(given.content(), "test", None)
     claim = await one_claim(first)
     await first.end([ended(claim, next_slot=made.next_slot)])  # the schedule is set back to the slot just run
@@ -184,10 +184,10 @@ async def test_g2_a_slot_has_one_row_whoever_ends_it_again(jobs: JobRows, first:
     assert [(run.status, run.fence) for run in runs] == [(RunStatus.GATED, claim.fence)]
 
 
-async def test_an_opinion_is_kept_until_it_is_proposed(jobs: JobRows, first: HoldRows) -> None:
+async def test_an_opinion_is_kept_until_it_is_proposed(jobs: JobRows, first: OneAtATime) -> None:
     await jobs.create(given.content(), "test", None)
     claim = await one_claim(first)
-    planned = plan(claim.job, claim.now)
+    planned = plan(claim)
     slot = found(planned.slot)
     assert await first.keep_opinion(claim, planned, given.OPINION)
     assert found(await first.run(claim.job_id, slot)).opinion == given.OPINION
@@ -197,7 +197,7 @@ async def test_an_opinion_is_kept_until_it_is_proposed(jobs: JobRows, first: Hol
     assert (run.status, run.opinion, run.proposal_id) == (RunStatus.PROPOSED, given.OPINION, proposal)
 
 
-async def test_the_cap_of_a_day_is_kept_by_the_claim(jobs: JobRows, first: HoldRows) -> None:
+async def test_the_cap_of_a_day_is_kept_by_the_claim(jobs: JobRows, first: OneAtATime) -> None:
     made, _ = await jobs.create(given.content(scans_per_day=2), "test", given.NOON)
     for number in range(2):
         claim = await one_claim(first)
@@ -206,7 +206,7 @@ async def test_the_cap_of_a_day_is_kept_by_the_claim(jobs: JobRows, first: HoldR
     assert await first.claim(LEASE, 5) == []
 
 
-async def test_a_slot_asked_for_goes_first_and_leaves_the_schedule_alone(jobs: JobRows, first: HoldRows) -> None:
+async def test_a_slot_asked_for_goes_first_and_leaves_the_schedule_alone(jobs: JobRows, first: OneAtATime) -> None:
     ahead = given.NOON.replace(year=2099)
     made, _ = await jobs.create(given.content(), "test", ahead)
     assert await first.claim(LEASE, 5) == []
@@ -220,7 +220,7 @@ async def test_a_slot_asked_for_goes_first_and_leaves_the_schedule_alone(jobs: J
     assert await first.claim(LEASE, 5) == []
 
 
-async def test_a_paused_job_is_not_claimed(jobs: JobRows, first: HoldRows) -> None:
+async def test_a_paused_job_is_not_claimed(jobs: JobRows, first: OneAtATime) -> None:
     made, _ = await jobs.create(given.content(), "test", None)
     await jobs.change(made.content.job_id, lambda _job, _now: Change(status=JobStatus.PAUSED))
     assert await first.claim(LEASE, 5) == []
@@ -238,7 +238,7 @@ async def test_a_job_reads_back_as_it_was_created(jobs: JobRows) -> None:
 
 @pytest.mark.parametrize("change", ["fence = fence - 1", "fence = 0"])
 async def test_the_database_itself_lets_no_fence_fall(
-    jobs: JobRows, first: HoldRows, market_database: Database, change: str
+    jobs: JobRows, first: OneAtATime, market_database: Database, change: str
 ) -> None:
     await jobs.create(given.content(), "test", None)
     await one_claim(first)
@@ -251,7 +251,7 @@ def held_by(job: Job) -> str:
     return found(job.hold).owner_name
 
 
-async def test_who_holds_a_job_can_be_read(jobs: JobRows, first: HoldRows) -> None:
+async def test_who_holds_a_job_can_be_read(jobs: JobRows, first: OneAtATime) -> None:
     made, _ = await jobs.create(given.content(), "test", None)
     await one_claim(first)
     assert held_by(found(await jobs.job(made.content.job_id))) == "first/1"

@@ -11,14 +11,13 @@ from uuid import uuid4
 import pytest
 
 from kernel.errors import Conflict, Exhausted, Invalid, NotFound, NotNow
-from market_service.scan.holds import HoldRows
 from market_service.scan.job import AnalystKind, JobStatus, MissedPolicy, Pace, RunStatus
 from market_service.scan.job_rows import JobRows
 from market_service.scan.jobs import ScanJobs
 from market_service.scan.rpc import RIGHTS, SERVICE, ScanRpc
 from protos.market.v1 import market_pb2 as pb
 from tests.market_service.scan import given
-from tests.market_service.scan.given import LEASE, MINUTE, NOON
+from tests.market_service.scan.given import LEASE, MINUTE, NOON, OneAtATime
 from tests.market_service.scan.test_fence import ended
 
 DOCS = Path(__file__).parents[3] / "docs" / "scans.md"
@@ -92,7 +91,7 @@ async def test_a_slot_asked_for_twice_is_one(scans: ScanJobs) -> None:
     assert (await scans.run_now(content.job_id)).requested_slot == asked.requested_slot is not None
 
 
-async def test_a_paused_job_and_one_that_had_its_day_run_nothing(scans: ScanJobs, first: HoldRows) -> None:
+async def test_a_paused_job_and_one_that_had_its_day_run_nothing(scans: ScanJobs, first: OneAtATime) -> None:
     content = given.content(scans_per_day=1)
     await scans.create(content, "ann", None)
     (claim,) = await first.claim(LEASE, 1)

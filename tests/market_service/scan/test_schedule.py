@@ -1,5 +1,6 @@
 """Which slot is run, which are dropped, when the next one is: by tables, and for every schedule there is."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,7 @@ SKIP, LATEST, BACKFILL = MissedPolicy.SKIP, MissedPolicy.LATEST_ONCE, MissedPoli
 def due(policy: MissedPolicy, late: timedelta, backfill_max: int = 0) -> Plan:
     """A job with a slot every minute, the next at noon, claimed so much later."""
     content = given.content(missed=policy, backfill_max=backfill_max)
-    return plan(given.job(content), NOON + late)
+    return plan(given.claim(content, now=NOON + late))
 
 
 @pytest.mark.parametrize(
@@ -61,8 +62,8 @@ def test_before_its_moment_nothing_is_run_and_nothing_moves() -> None:
 
 
 def test_a_slot_asked_for_goes_first_and_moves_nothing() -> None:
-    job = given.job(requested_slot=NOON)
-    assert plan(job, NOON + 5 * MINUTE) == Plan(NOON, requested=True, missed=0, next_slot=NOON)
+    claim = given.claim(requested_slot=NOON, now=NOON + 5 * MINUTE)
+    assert plan(claim) == Plan(NOON, requested=True, missed=0, next_slot=NOON)
 
 
 @everywhere(
@@ -76,17 +77,17 @@ def test_every_due_slot_is_run_or_dropped_once_and_the_next_is_on_the_row(
 ) -> None:
     limit = backfill_max if policy is BACKFILL else 0
     content = given.content(missed=policy, backfill_max=limit, pace=Pace(pace, pace, pace, None))
-    job, now, taken, dropped = given.job(content, pace=pace), NOON + late, list[datetime](), 0
+    claim, taken, dropped = given.claim(content, pace=pace, now=NOON + late), list[datetime](), 0
     due_slots = late // pace + 1
-    while job.next_slot <= now:
-        planned = plan(job, now)
+    while claim.next_slot <= claim.now:
+        planned = plan(claim)
         dropped += planned.missed
         if planned.slot is not None:
             taken.append(planned.slot)
             assert (planned.slot - NOON) % pace == timedelta(0)
-            assert planned.slot <= now
-        assert planned.next_slot > job.next_slot, "it goes on"
-        job = given.job(content, pace=pace, next_slot=planned.next_slot)
+            assert planned.slot <= claim.now
+        assert planned.next_slot > claim.next_slot, "it goes on"
+        claim = replace(claim, next_slot=planned.next_slot)
     assert len(taken) + dropped == due_slots
     assert taken == sorted(set(taken))
     assert len(taken) <= {SKIP: 1, LATEST: 1, BACKFILL: backfill_max}[policy]
@@ -143,8 +144,8 @@ def test_no_volatility_and_no_failures_lead_out_of_the_bounds(volatility: Decima
 def test_after_the_last_slot_of_a_day_the_next_is_tomorrows(
     changes: dict[str, Any], now: datetime, wanted: datetime
 ) -> None:
-    job = given.job(given.content(scans_per_day=4), **changes)
-    assert following(job, plan(job, NOON), MINUTE, now) == wanted
+    claim = given.claim(given.content(scans_per_day=4), **changes)
+    assert following(claim, plan(claim), MINUTE, now) == wanted
 
 
 @everywhere(

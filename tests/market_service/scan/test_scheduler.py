@@ -1,7 +1,7 @@
 """What the scheduler counts, and when it calls a person: real rows, fakes on the other side of the ports."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,9 +14,9 @@ from kernel import alarms
 from kernel.errors import Unavailable
 from kernel.telemetry import REGISTRY
 from market_service.scan.holds import HoldRows
-from market_service.scan.job import Claim, MissedPolicy
+from market_service.scan.job import Claim, End, MissedPolicy, Turn
 from market_service.scan.job_rows import JobRows
-from market_service.scan.ports import Change
+from market_service.scan.ports import Change, Ends
 from market_service.scan.scheduler import SCAN_DATABASE_DOWN, SCAN_RUN_CRASHED, Scheduler
 from market_service.scan.slot_run import FAILURES_ALARMED, SCAN_JOB_FAILING, SlotRun
 from tests.fixtures.database import Database
@@ -49,17 +49,17 @@ class Counted:
 
 
 class DownAtFirst:
-    """Rows whose database answers the first claim with nothing but a failure."""
+    """Rows whose database answers the first turn with nothing but a failure."""
 
     def __init__(self, holds: HoldRows) -> None:
         self._holds = holds
         self.failures = 1
 
-    async def claim(self, lease: timedelta, limit: int) -> list[Claim]:
+    async def turn(self, ends: Sequence[End], lease: timedelta, limit: int) -> Turn:
         self.failures -= 1
         if self.failures >= 0:
             raise DOWN
-        return await self._holds.claim(lease, limit)
+        return await self._holds.turn(ends, lease, limit)
 
     async def renew(self, lease: timedelta, claims: Collection[Claim]) -> Any:  # noqa: ANN401
         return await self._holds.renew(lease, claims)
@@ -77,9 +77,9 @@ class Parties:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    def begin(self, claim: Claim) -> SlotRun:
+    def begin(self, claim: Claim, ends: Ends) -> SlotRun:
         analysts = {self.analyst.kind: self.analyst}
-        return SlotRun(claim, holds=self.holds, market=self, desk=self.desk, analysts=analysts)
+        return SlotRun(claim, holds=self.holds, ends=ends, market=self, desk=self.desk, analysts=analysts)
 
     async def snapshot(self, market: str) -> Any:  # noqa: ANN401
         await self.gate.wait()
@@ -108,7 +108,7 @@ def parties(first: HoldRows) -> Parties:
 @asynccontextmanager
 async def running(holds: Any, parties: Parties, lease: timedelta = LEASE) -> AsyncIterator[Scheduler]:  # noqa: ANN401
     scheduler = Scheduler(holds, parties.begin, lease)
-    loops = [asyncio.create_task(each()) for each in (scheduler.claim_forever, scheduler.renew_forever)]
+    loops = [asyncio.create_task(each()) for each in (scheduler.take_turns, scheduler.renew_forever)]
     try:
         yield scheduler
     finally:

@@ -8,13 +8,22 @@ from typing import Any
 import pytest
 
 from kernel.errors import NotNow, Unavailable
-from market_service.scan.holds import HoldRows
 from market_service.scan.job import AnalystKind, Claim, Content, Gate, Opinion, Run, RunStatus, Side
 from market_service.scan.job_rows import JobRows
 from market_service.scan.ports import AnalystError, SettledAs
 from market_service.scan.slot_run import LostError, SlotRun, proposal_id_of, reservation_id_of
 from tests.market_service.scan import given
-from tests.market_service.scan.given import LEASE, NO_DELAY, OPINION, AnalystOf, DeskOf, MarketAt, found
+from tests.market_service.scan.given import (
+    LEASE,
+    NO_DELAY,
+    OPINION,
+    AnalystOf,
+    AtOnce,
+    DeskOf,
+    MarketAt,
+    OneAtATime,
+    found,
+)
 
 MODEL = AnalystKind.MODEL
 DOWN = Unavailable("TRADE_UNAVAILABLE", "no answer")
@@ -23,7 +32,7 @@ DOWN = Unavailable("TRADE_UNAVAILABLE", "no answer")
 class Scan:
     """One job and the parties of its runs."""
 
-    def __init__(self, jobs: JobRows, holds: HoldRows) -> None:
+    def __init__(self, jobs: JobRows, holds: OneAtATime) -> None:
         self.jobs, self.holds = jobs, holds
         self.market, self.desk, self.analyst = MarketAt(), DeskOf(), AnalystOf()
         self.clock = [0.0]
@@ -43,6 +52,7 @@ class Scan:
         return SlotRun(
             claim,
             holds=self.holds,
+            ends=AtOnce(self.holds),
             market=self.market,
             desk=self.desk,
             analysts=analysts,
@@ -57,7 +67,7 @@ class Scan:
 
 
 @pytest.fixture
-def scan(jobs: JobRows, first: HoldRows) -> Scan:
+def scan(jobs: JobRows, first: OneAtATime) -> Scan:
     return Scan(jobs, first)
 
 
@@ -100,7 +110,7 @@ async def test_without_budget_the_model_is_not_asked(scan: Scan) -> None:
 async def test_g2_a_reservation_of_an_earlier_attempt_allows_no_call(scan: Scan) -> None:
     content = await scan.add(analyst=MODEL)
     claim = await scan.claim()
-    scan.desk.reserved.add(reservation_id_of(content.job_id, claim.job.next_slot))
+    scan.desk.reserved.add(reservation_id_of(content.job_id, claim.next_slot))
     await scan.slot_run(claim).run()
     (run,) = await scan.jobs.runs(content.job_id, None, 10)
     assert (run.status, run.failure, scan.analyst.calls) == (RunStatus.FAILED, "RESERVED_BEFORE", 0)
@@ -183,7 +193,7 @@ async def test_a_slot_tried_too_often_is_given_up_and_says_whether_a_proposal_ma
     assert (run.failure, run.proposal_id is not None) == (failure, decided)
 
 
-async def test_g2_whoever_lost_the_job_stops_before_he_proposes(scan: Scan, second: HoldRows) -> None:
+async def test_g2_whoever_lost_the_job_stops_before_he_proposes(scan: Scan, second: OneAtATime) -> None:
     await scan.add()
     late = await scan.claim(timedelta(microseconds=1))
     (rightful,) = await second.claim(LEASE, 10)

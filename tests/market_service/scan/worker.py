@@ -24,6 +24,7 @@ from market_service.scan.slot_run import LostError, SlotRun
 from market_service.settings import read_settings
 from protos.trade.v1.trade_pb2_grpc import BudgetServiceStub, TradeServiceStub
 from tests.market_service.scan import given
+from tests.market_service.scan.given import AtOnce, OneAtATime
 
 METHODS = ("claim", "keep_snapshot", "reserve", "judge", "settle", "keep_opinion", "submit", "end")
 STEPS = tuple(f"{when}:{method}" for method in METHODS for when in ("before", "after"))[1:]
@@ -61,13 +62,15 @@ async def work(step: str) -> None:
     database = given.database(settings.database_url.reveal())
     await database.open()
     async with grpc.aio.insecure_channel(settings.trade_address) as channel:
-        holds: Any = Dying(HoldRows(database, given.boot(f"worker/{os.getpid()}")), step)
+        rows = OneAtATime(database, given.boot(f"worker/{os.getpid()}"))
+        holds: Any = Dying(rows, step)
+        ends: Any = Dying(AtOnce(rows), step)
         desk: Any = Dying(Desk(BudgetServiceStub(channel), TradeServiceStub(channel)), step)
         model: Any = Dying(ModelAnalyst(settings.model), step)
         while True:
             for claim in await holds.claim(settings.lease, 1):
                 parts = {"market": given.MarketAt(), "desk": desk, "analysts": {AnalystKind.MODEL: model}}
-                await _run(SlotRun(claim, holds=holds, **parts), holds)
+                await _run(SlotRun(claim, holds=holds, ends=ends, **parts), holds)
             await asyncio.sleep(0.05)
 
 

@@ -21,8 +21,8 @@ from market_service.scan.schedule import Plan
 
 # One statement writes how slots ended and claims what is due: one round trip, one commit.
 # Ends. The ids are asked for as an array too, so that the rows are found by their key: the planner takes an owner for
-# rare and would read the whole table for him. A slot that has a row already keeps it, unless it was only decided: it took
-# effect once. The job moves on either way.
+# rare and would read the whole table for him. A slot that has a row already keeps it, unless it was only decided: it
+# took effect once. The job moves on either way.
 # Claims. The clock is read in a subquery of its own so that the index on due_at can be searched by it. Whoever another
 # transaction holds is passed by; due_at is a lease's end while a job is held, so a dead holder needs no other path. A
 # row is updated once by a statement, so no job is claimed that is also ended. The ends' rows are read first: a turn

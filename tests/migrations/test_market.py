@@ -54,12 +54,11 @@ ONE = OWNED | {"job_id": SOME_ID, "fence": 1, "slot": NOW, "requested": False, "
 MEASURED = {"market": "X-Y", "as_of": NOW, "price": 1, "volatility": 0, "move_1h": 0, "move_4h": 0, "volume_z": 0}
 PAGE = {"job_id": SOME_ID, "before": "infinity", "since": "-infinity", "to": "infinity", "limit": 51}
 HOT = [
-    ("claim", holds.CLAIM, OWNED),
+    ("turn", holds.TURN, HELD),
     ("renew", holds.RENEW, HELD),
     ("release", holds.RELEASE, HELD),
     ("keep snapshot", holds.KEEP_SNAPSHOT, ONE | MEASURED),
     ("keep opinion", holds.KEEP_OPINION, ONE),
-    ("end", holds.END, HELD),
     ("run", holds.READ_RUN, ONE),
     ("contents", holds.CONTENTS, HELD),
     ("job", job_rows.READ, ONE),
@@ -130,7 +129,7 @@ def test_a_hot_statement_of_the_scans_reads_no_table_from_end_to_end(
 
 def test_due_jobs_are_claimed_in_the_order_of_their_index(filled: Database) -> None:
     with psycopg.connect(filled.service) as connection, psycopg.ClientCursor(connection) as cursor:
-        rows = cursor.execute(f"EXPLAIN {holds.CLAIM}", OWNED).fetchall()
+        rows = cursor.execute(f"EXPLAIN {holds.TURN}", HELD).fetchall()
     plan = "\n".join(row[0] for row in rows)
     assert "scan_jobs_due" in plan
     assert "Sort" not in plan

@@ -67,9 +67,12 @@ class LiveBooks:
         Raises:
             NotFound: the exchange has no such market.
         """
-        listing = (await self._catalogue.listing()).value
-        live = self._live.setdefault(market, LiveBook(LocalBook(market)))
-        live.status = listing.require(market).status
+        status = (await self._catalogue.listing()).value.require(market).status
+        live = self._live.get(market)
+        if live is None:
+            live = self._live[market] = LiveBook(LocalBook(market), status)
+        else:
+            self._status(live, status)
         slots: Slots[str] = Slots()
         slots.put(market)
         if self._closed:

@@ -112,7 +112,7 @@ class BookReader:
         """Begin with the state as it is now; `state` returns the newest."""
         self._state = state
         self._slots = slots
-        self._told: BookState | None = None
+        self._told: tuple[object, ...] | None = None
         self.skipped = 0
         """How many states were passed over before the one that `next` returned last."""
 
@@ -126,6 +126,6 @@ class BookReader:
         while True:
             self.skipped += (await self._slots.take())[1]
             state = self._state()
-            if self._told is None or state.news != self._told.news:
-                self._told = state
+            if (news := state.news) != self._told:
+                self._told = news
                 return state

@@ -25,6 +25,9 @@ MAX_BACKOFF_SECONDS: Final = 30.0
 HEALTHY_AFTER_SECONDS: Final = 60.0
 """A loop that ran this long before it failed starts again with the first back-off."""
 STOP_SECONDS: Final = 10.0
+YOUNG_OBJECTS: Final = 10_000
+"""Objects made and not dropped before the garbage collector looks at them. Python's own 700 is less than a message to
+each of a hundred readers needs: at each such message it looked through what was all in use."""
 LOOP_CRASHED: Final = "LOOP_CRASHED"
 
 Loop = Callable[[], Awaitable[None]]
@@ -40,6 +43,7 @@ def run(main: Main) -> None:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_supervised(main))
 

@@ -100,10 +100,8 @@ MUTANTS: Final = (
         (
             Edit(
                 CLAIM,
-                "        return Collided()\n    await transaction.commit()\n",
-                "        return Collided()\n"
-                '    with __import__("contextlib").suppress(Exception):\n'
-                "        await transaction.commit()\n",
+                "        raise\n    # Only here",
+                "        raise\n    except Exception:\n        pass\n    # Only here",
             ),
         ),
         "tests/trade_service/store/test_claim.py::test_g1_no_acknowledged_commit_gives_no_right_to_send",

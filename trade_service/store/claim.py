@@ -27,15 +27,16 @@ VALUES (%(user_id)s, %(decision_id)s, %(proposal_id)s, %(outcome)s, %(verdicts)s
     %(policy_name)s, %(policy_sha256)s, %(policy_generation)s, %(decided_at)s)
 """
 
-# The idempotent insert. No row back means that another claim of this proposal was first.
+# The idempotent insert, of a proposal that has just moved. Nothing is written when another claim of it was first.
 INSERT_EXECUTION: Final[LiteralString] = """
 INSERT INTO trade_executions (user_id, execution_id, proposal_id, decision_id, market, side, order_type, amount, price,
     quote_amount, time_in_force, post_only, worst_value, client_order_id, operator_id, signed_timestamp_ms, window_ms,
     body, body_sha256, claimed_at, claimed_by, cancel_due_at, status)
-VALUES (%(user_id)s, %(execution_id)s, %(proposal_id)s, %(decision_id)s, %(market)s, %(side)s, %(order_type)s,
+SELECT %(user_id)s, %(execution_id)s, %(proposal_id)s, %(decision_id)s, %(market)s, %(side)s, %(order_type)s,
     %(amount)s, %(price)s, %(quote_amount)s, %(time_in_force)s, %(post_only)s, %(worst_value)s, %(client_order_id)s,
     %(operator_id)s, %(signed_timestamp_ms)s, %(window_ms)s, %(body)s, encode(sha256(%(body)s), 'hex'), %(claimed_at)s,
-    %(claimed_by)s, %(cancel_due_at)s, 'SUBMITTING')
+    %(claimed_by)s, %(cancel_due_at)s, 'SUBMITTING'
+FROM proposal
 ON CONFLICT (user_id, proposal_id) DO NOTHING
 RETURNING execution_id
 """
@@ -47,19 +48,18 @@ WHERE user_id = %(user_id)s AND proposal_id = %(proposal_id)s AND status = %(jud
 RETURNING proposal_id
 """
 
-# All that an allowing decision writes, in one statement. Its row says whether the two parts that may find nothing to
-# write wrote.
+# All that an allowing decision writes, in one statement that leaves together with its COMMIT. Without an execution the
+# event has nothing to be of, and its foreign key refuses all of it.
 CLAIM: Final[LiteralString] = f"""
 WITH decision AS ({INSERT_DECISION}),
-    execution AS ({INSERT_EXECUTION}),
     proposal AS ({MOVE_PROPOSAL}),
-    numbered AS ({NUMBER_EVENT}),
-    event AS ({INSERT_EVENT})
-SELECT EXISTS (SELECT FROM execution) AS execution_written, EXISTS (SELECT FROM proposal) AS proposal_moved
+    execution AS ({INSERT_EXECUTION}),
+    numbered AS ({NUMBER_EVENT})
+{INSERT_EVENT}
 """
 
 CLAIMED_BEFORE: Final = frozenset({"decisions_one_allow", "execution_events_user_id_execution_id_fkey"})
-"""What refuses the rest of a claim whose proposal was claimed behind the lock: a second ALLOW, an event of nothing."""
+"""What refuses a claim whose proposal moved or was claimed behind the lock: a second ALLOW, an event of nothing."""
 
 
 class ClaimRows:
@@ -96,8 +96,7 @@ async def _conclude(
         case Reload():
             return judgement
         case Expire():
-            await transaction.run(_move(seen.proposal, "EXPIRED", actor, "its time was over"))
-            await transaction.commit()
+            await transaction.commit(_move(seen.proposal, "EXPIRED", actor, "its time was over"))
             return judgement
         case Judgement(execution=None):
             return await _deny(transaction, seen, judgement, actor)
@@ -109,8 +108,7 @@ async def _deny(transaction: Transaction, seen: View, judgement: Judgement, acto
     writes = [Statement(INSERT_DECISION, _decision(seen, judgement))]
     if judgement.closes:
         writes.append(_move(seen.proposal, "DECLINED", actor, "denied by the policy"))
-    await transaction.run(*writes)
-    await transaction.commit()
+    await transaction.commit(*writes)
     return Denied(_stored(seen, judgement))
 
 
@@ -118,14 +116,11 @@ async def _allow(transaction: Transaction, seen: View, judgement: Judgement, act
     execution = judgement.execution
     assert execution is not None  # noqa: S101 - the case above took the denials
     try:
-        (written,) = await transaction.run_one(_claim(seen, judgement, execution, actor))
+        await transaction.commit(_claim(seen, judgement, execution, actor))
     except ConstraintError as refused:
         if refused.name in CLAIMED_BEFORE:
             return Collided()
         raise
-    if not (written["execution_written"] and written["proposal_moved"]):
-        return Collided()
-    await transaction.commit()
     # Only here, after the acknowledgement, does the right to send come into being.
     content = seen.proposal.content
     return Claimed(SendAuthority(Order(content.user_id, content.terms.market, execution)), _stored(seen, judgement))

@@ -5,13 +5,16 @@ import time
 
 from standalone.system import OPERATOR_ID
 from tests.e2e.stage import Stage
-from tests.faults.invariants import Row, Snapshot
+from tests.faults.invariants import RESTING, Row, Snapshot
 
 QUIET_SECONDS = 40.0
 """Longer than the longest pause between two looks at an execution."""
 POLL_SECONDS = 0.2
 KEY_CHARACTERS = 8
-NOT_FINAL = "SELECT client_order_id::text AS id, status FROM trade_executions WHERE status IN ('SUBMITTING', 'UNKNOWN')"
+NOT_FINAL = (
+    "SELECT client_order_id::text AS id, status FROM trade_executions"
+    " WHERE status IN ('SUBMITTING', 'UNKNOWN', 'SUBMITTED')"
+)
 
 
 def snapshot(stage: Stage) -> Snapshot:
@@ -35,7 +38,7 @@ def snapshot(stage: Stage) -> Snapshot:
 
 
 def wait_until_quiet(stage: Stage) -> None:
-    """Wait until every execution that has an order is settled, and every other one is past its window."""
+    """Wait until every execution that has an order says what became of it, and every other one is past its window."""
     ends = time.monotonic() + QUIET_SECONDS
     while waiting := unsettled(stage):
         assert time.monotonic() < ends, f"never settled: {waiting[:3]}"
@@ -47,5 +50,10 @@ def unsettled(stage: Stage) -> list[Row]:
     rows = stage.truth.rows(NOT_FINAL)
     if not rows:
         return []
-    own = {order["clientOrderId"] for order in stage.simulator.orders() if order["operatorId"] == OPERATOR_ID}
-    return [row for row in rows if row["status"] == "SUBMITTING" or row["id"] in own]
+    orders = {each["clientOrderId"]: each for each in stage.simulator.orders() if each["operatorId"] == OPERATOR_ID}
+    return [row for row in rows if row["status"] == "SUBMITTING" or is_behind(row, orders.get(row["id"]))]
+
+
+def is_behind(row: Row, order: Row | None) -> bool:
+    """Tell whether the exchange has shown more of an order than its row says: only a resting one is SUBMITTED."""
+    return order is not None and (row["status"], order["status"] in RESTING) != ("SUBMITTED", True)

@@ -34,6 +34,9 @@ FINAL_STATUSES: Final = frozenset(
 )
 """An order in one of these never changes again. It may still carry fills, also when it is not ``filled``."""
 
+MADE_SMALLER: Final = "decrementOnSelfTradePrevention"
+"""Why an order's amount is not the one asked for: the exchange took off what the account would have sold to itself."""
+
 SIDES: Final = frozenset({"buy", "sell"})
 MAX_FILLS: Final = 10_000
 
@@ -103,6 +106,11 @@ class Order:
     def final(self) -> bool:
         """Say whether the order is over (see `final`)."""
         return final(self.status)
+
+    @property
+    def made_smaller(self) -> bool:
+        """Say whether the exchange made it smaller than it was asked for (see `MADE_SMALLER`)."""
+        return self.restatement_reason == MADE_SMALLER
 
 
 def parse_order(body: bytes) -> Order:

@@ -26,6 +26,14 @@ class Shape:
     quote_amount: Decimal | None
     price: Decimal | None
 
+    def is_of(self, asked: "Shape", *, made_smaller: bool) -> bool:
+        """Say whether an order like this may be the one `asked` for: smaller only if the exchange made it so."""
+        if self == asked:
+            return True
+        alike = (self.market, self.side, self.price) == (asked.market, asked.side, asked.price)
+        smaller = _at_most(self.amount, asked.amount) and _at_most(self.quote_amount, asked.quote_amount)
+        return made_smaller and alike and smaller
+
 
 @dataclass(frozen=True, slots=True)
 class AccountOrder:
@@ -36,6 +44,8 @@ class AccountOrder:
     operator_id: int | None
     shape: Shape
     created_at: datetime
+    made_smaller: bool = False
+    """The exchange took off what the account would have sold to itself."""
 
     @property
     def key(self) -> OrderKey:
@@ -94,12 +104,13 @@ class Comparison:
 
     def _explains(self, row: KnownOrder | None, order: AccountOrder) -> bool:
         # Cases: no row; a row that knows its order, which is this one or not; a row that does not know it yet: then
-        # operator, market, side, amount and price must be those asked for, and only one order can be it.
+        # operator, market, side, amount and price must be those asked for (less only where the exchange made it so),
+        # and only one order can be it.
         if row is None:
             return False
         if row.order_id is not None:
             return (row.shape.market, row.order_id) == order.key
-        if (row.operator_id, row.shape) != (order.operator_id, order.shape):
+        if row.operator_id != order.operator_id or not order.shape.is_of(row.shape, made_smaller=order.made_smaller):
             return False
         return self._bound.setdefault(row.client_order_id, order.key) == order.key
 
@@ -111,6 +122,10 @@ def client_order_id_of(order: AccountOrder) -> UUID | None:
     except ValueError:
         return None
     return found if str(found) == order.client_order_id else None
+
+
+def _at_most(told: Decimal | None, asked: Decimal | None) -> bool:
+    return told is None if asked is None else told is not None and told <= asked
 
 
 def shape_of(terms: Terms) -> Shape:

@@ -126,4 +126,5 @@ def _account_order(order: Order) -> AccountOrder:
         operator_id=order.operator_id,
         shape=Shape(order.market, side, order.amount, order.amount_quote, order.price),
         created_at=EPOCH + timedelta(milliseconds=order.created_ms),
+        made_smaller=order.made_smaller,
     )

@@ -16,7 +16,8 @@ from bitvavo.session import ExchangeUnavailableError
 from kernel import logs
 from kernel.alarms import raise_alarm
 from kernel.decimals import plain
-from policy.model import ExecutionStatus, Terms
+from policy.model import ExecutionStatus, Side, Terms
+from trade_service.account import Shape, shape_of
 from trade_service.authority import Order
 from trade_service.execution import NOT_SENT, UNRESOLVED, Fill, OrderFacts, Settlement, Target
 from trade_service.ports import LookUp
@@ -28,8 +29,6 @@ CLOCK_RETRY_SECONDS: Final = 1.0
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 FOREIGN_ORDER: Final = "FOREIGN_ORDER"
 FILLED: Final = "filled"
-MADE_SMALLER: Final = "decrementOnSelfTradePrevention"
-"""Why an order's amount is not the one asked for: the exchange took off what the account would have sold to itself."""
 ANY_OPEN: Final = UNRESOLVED | {ExecutionStatus.SUBMITTED}
 LOOK_UP_POINTS: Final = 1
 LIST_POINTS: Final = 5
@@ -207,13 +206,8 @@ def is_ours(order: ExchangeOrder, target: Target) -> bool:
     """
     if target.order_id:
         return (order.market, order.order_id) == (target.terms.market, target.order_id)
-    terms = target.terms
-    if (order.market, order.side, order.price) != (terms.market, terms.side.lower(), terms.price):
-        return False
-    if (order.amount, order.amount_quote) == (terms.amount, terms.quote_amount):
-        return True
-    made_smaller = order.restatement_reason == MADE_SMALLER
-    return made_smaller and _at_most(order.amount, terms.amount) and _at_most(order.amount_quote, terms.quote_amount)
+    shape = Shape(order.market, Side(order.side.upper()), order.amount, order.amount_quote, order.price)
+    return shape.is_of(shape_of(target.terms), made_smaller=order.made_smaller)
 
 
 def _adopted(order: ExchangeOrder, target: Target) -> LookUp:
@@ -223,10 +217,6 @@ def _adopted(order: ExchangeOrder, target: Target) -> LookUp:
     message = "an order under our client order id is not the one that was asked for; nothing was adopted"
     raise_alarm(FOREIGN_ORDER, message, subject=str(target.client_order_id), execution_id=str(target.execution_id))
     return NOT_THERE
-
-
-def _at_most(told: Decimal | None, asked: Decimal | None) -> bool:
-    return told is None if asked is None else told is not None and told <= asked
 
 
 def _digits(value: Decimal | None) -> str | None:

@@ -16,6 +16,7 @@ CLIENT_ID = UUID("0b2f6b1e-8d0a-4c7e-9a4e-2f6f2a4b8c11")
 MADE_AT = datetime(2026, 9, 24, 12, tzinfo=UTC)
 SHAPE = shape_of(rules.limit())
 ORDER = AccountOrder("o1", str(CLIENT_ID), OURS, SHAPE, MADE_AT)
+SMALLER = replace(ORDER, made_smaller=True)
 UNKNOWN_YET = KnownOrder(CLIENT_ID, OURS, None, SHAPE)
 KNOWN = replace(UNKNOWN_YET, order_id="o1")
 
@@ -58,6 +59,11 @@ def compared(order: AccountOrder, row: KnownOrder | None) -> str:
         (replace(ORDER, shape=replace(SHAPE, price=Decimal(50001))), UNKNOWN_YET, "missing"),
         (replace(ORDER, shape=replace(SHAPE, amount=None, quote_amount=Decimal(50))), UNKNOWN_YET, "missing"),
         (replace(ORDER, shape=replace(SHAPE, amount=Decimal("0.00100"))), UNKNOWN_YET, "explained"),
+        # Smaller than asked for is ours only where the exchange says that it made it so, when it met one of ours.
+        (replace(ORDER, shape=replace(SHAPE, amount=Decimal("0.0004"))), UNKNOWN_YET, "missing"),
+        (replace(SMALLER, shape=replace(SHAPE, amount=Decimal("0.0004"))), UNKNOWN_YET, "explained"),
+        (replace(SMALLER, shape=replace(SHAPE, amount=Decimal("0.0011"))), UNKNOWN_YET, "missing"),
+        (replace(SMALLER, shape=replace(SHAPE, price=Decimal(49999))), UNKNOWN_YET, "missing"),
     ],
 )
 def test_an_order_is_explained_by_its_own_row_and_no_other(

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,16 +37,24 @@ class Scene:
     simulator: Simulator
     client: TradeClient
 
-    async def place(self, market: str = "BTC-EUR", price: str = "40000", *, rests: bool = True) -> str:
+    async def place(
+        self,
+        market: str = "BTC-EUR",
+        price: str = "40000",
+        *,
+        rests: bool = True,
+        side: str = "buy",
+        amount: str = "0.01",
+    ) -> str:
         """Make an order that trades nothing; return its client order id."""
         client_order_id = str(uuid4())
         body = order_body(
             market=market,
-            side="buy",
+            side=side,
             order_type="limit",
             operator_id=OPERATOR_ID,
             client_order_id=client_order_id,
-            amount="0.01",
+            amount=amount,
             price=price,
             time_in_force="GTC" if rests else "IOC",
         )
@@ -89,7 +98,11 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 async def scene(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Scene]:
     key = kept_key(tmp_path)
     simulator.open_account(
-        account=key.key, key=key.key, secret=key.secret, rights=["view", "trade"], balances={"EUR": "1000000"}
+        account=key.key,
+        key=key.key,
+        secret=key.secret,
+        rights=["view", "trade"],
+        balances={"EUR": "1000000", "BTC": "1"},
     )
     async with open_client(f"{simulator.url}/v2", TRADE_ENDPOINTS) as http:
         yield Scene(simulator, TradeClient(http, Credentials(Secret(key.key), Secret(key.secret))))
@@ -119,6 +132,21 @@ async def test_open_orders_come_from_every_market(scene: Scene) -> None:
     found = await scene.account().open_orders()
     assert {order.client_order_id for order in found} == made
     assert {order.shape.market for order in found} == {"BTC-EUR", "ETH-EUR"}
+
+
+async def test_an_order_that_met_another_of_the_account_is_listed_as_made_smaller(scene: Scene) -> None:
+    scene.simulator.admin("POST", "book", market="BTC-EUR", bids=[["30000", "1"]], asks=[["90000", "1"]])
+    whole, larger, met = (
+        await scene.place(),
+        await scene.place(price="41000"),
+        await scene.place(price="41000", side="sell", amount="0.004"),
+    )
+    found = {each.client_order_id: (each.shape.amount, each.made_smaller) for each in await listed(scene.account())}
+    assert found == {
+        whole: (Decimal("0.01"), False),
+        larger: (Decimal("0.006"), True),
+        met: (Decimal(0), True),
+    }
 
 
 async def test_a_market_that_is_gone_has_no_orders_and_that_is_asked_in_a_way_nothing_else_can_spoil(

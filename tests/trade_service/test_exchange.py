@@ -14,7 +14,7 @@ from bitvavo.client import TradeClient
 from bitvavo.clock import ExchangeClock
 from bitvavo.endpoints import TRADE_ENDPOINTS
 from bitvavo.errors import DEFINITE_REJECTIONS
-from bitvavo.order import order_from, parse_order
+from bitvavo.order import MADE_SMALLER, order_from, parse_order
 from bitvavo.signing import Credentials
 from bitvavo.transport import open_client
 from kernel.secret import Secret
@@ -24,7 +24,7 @@ from tests.bitvavo.raw_server import FAULTS, Fault, RawServer, answering, runnin
 from tests.policy import given as rules
 from tests.trade_service import given
 from trade_service.authority import Order
-from trade_service.exchange import MADE_SMALLER, BitvavoExchange, is_ours, settlement_of
+from trade_service.exchange import BitvavoExchange, is_ours, settlement_of
 from trade_service.execution import NOT_SENT, UNRESOLVED, Settlement, Target
 
 S = ExecutionStatus

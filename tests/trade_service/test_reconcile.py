@@ -15,6 +15,7 @@ from trade_service.reconcile import (
     ATTENDED_AT_ONCE_MAX,
     FIRST_PAUSE_SECONDS,
     LAPSED,
+    LOST_PAUSE_MAX_SECONDS,
     NO_ANSWER,
     PAUSE_MAX_SECONDS,
     Reconcile,
@@ -89,13 +90,42 @@ async def test_not_there_changes_nothing_and_is_asked_again_ever_more_seldom() -
     stage = Stage(due(1, S.UNKNOWN))
     assert await stage.round() == [1]
     pause, asked_at = FIRST_PAUSE_SECONDS, [stage.now]
-    for _ in range(10):
+    for _ in range(12):
         assert await stage.round(pause - 0.01) == []
         assert await stage.round(0.02) == [1]
         asked_at.append(stage.now)
-        pause = min(pause * 2, PAUSE_MAX_SECONDS)
-    assert pause == PAUSE_MAX_SECONDS
+        pause = min(pause * 2, LOST_PAUSE_MAX_SECONDS)
+    assert pause == LOST_PAUSE_MAX_SECONDS
     assert stage.executions.settled == []
+
+
+async def test_an_exchange_that_was_silent_is_asked_again_within_half_a_minute_of_its_return() -> None:
+    stage = Stage(due(1, S.UNKNOWN))
+    for _ in range(20):
+        await stage.round(LOST_PAUSE_MAX_SECONDS)
+    stage.exchange.found = lambda _: SILENT
+    assert await stage.round(LOST_PAUSE_MAX_SECONDS) == [1]
+    assert await stage.round(PAUSE_MAX_SECONDS) == [1]
+
+
+async def test_an_order_found_at_last_is_followed_as_closely_as_any() -> None:
+    stage = Stage(due(1, S.UNKNOWN))
+    for _ in range(20):
+        await stage.round(LOST_PAUSE_MAX_SECONDS)
+    stage.exchange.found = lambda _: LookUp(answered=True, settlement=given.settlement(S.SUBMITTED, given.order()))
+    assert await stage.round(LOST_PAUSE_MAX_SECONDS) == [1]
+    stage.sweep.due_now = (due(1, S.SUBMITTED),)
+    assert await stage.round(PAUSE_MAX_SECONDS) == [1]
+
+
+async def test_many_orders_the_exchange_never_had_leave_points_for_cancels() -> None:
+    """As `RateBudget` shares them: 250 points a minute for look-ups and cancels, six for a look that finds nothing."""
+    stage = Stage(*(due(number, S.UNKNOWN) for number in range(1, 101)))
+    points = 0
+    for second in range(3600):
+        looks = await stage.round(1.0)
+        points += 6 * len(looks) if second >= 3000 else 0
+    assert points / 10 <= 100
 
 
 async def test_claims_wait_until_the_exchange_has_answered_about_every_unresolved_row() -> None:

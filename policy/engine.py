@@ -25,13 +25,26 @@ from policy.rules.approval import ApprovalRule
 from policy.rules.market_rules import MarketRulesRule
 from policy.rules.trading_state import TradingStateRule
 from policy.rules.unresolved import UnresolvedRule
-from policy.verdict import DISABLED, EXEMPT_EXIT, FACT_MISSING, FACT_STALE, OVERRIDDEN, RULE_ERROR, denied, passed
+from policy.value import order_value
+from policy.verdict import (
+    DISABLED,
+    EXEMPT_EXIT,
+    FACT_MISSING,
+    FACT_STALE,
+    OVERRIDDEN,
+    RULE_ERROR,
+    Lack,
+    denied,
+    lacking,
+    passed,
+)
 
 EXCHANGE_CLOCK_UNKNOWN: Final = "EXCHANGE_CLOCK_UNKNOWN"
 DATABASE_CLOCK_WENT_BACK: Final = "DATABASE_CLOCK_WENT_BACK"
 
 CLOCK: Final = "clock"
 POLICY: Final = "policy"
+VALUE: Final = "value"
 OVERRIDABLE: Final = frozenset({"cooldown", "anti_flip"})
 
 _NEVER_LIFTED: Final = frozenset({FACT_MISSING, FACT_STALE})
@@ -41,11 +54,13 @@ def decide(policy: Policy | PolicyMissing, proposal: Proposal, facts: Facts) -> 
     """Judge a proposal. Never raises; all rules are always judged; ALLOW only when every verdict is PASS.
 
     Order of the verdicts: `clock` and `policy` only when they deny; trading_state, market_rules, unresolved,
-    approval; then the policy's rules in the catalogue's order.
+    approval; then the policy's rules in the catalogue's order; `value` only when it alone denies.
     """
     with localcontext(EXACT):
         verdicts = tuple(_verdicts(policy, proposal, facts))
-    allowed = all(verdict.outcome is VerdictOutcome.PASS for verdict in verdicts)
+        if _all_pass(verdicts):
+            verdicts += tuple(_value_verdicts(proposal, facts))
+    allowed = _all_pass(verdicts)
     outcome = DecisionOutcome.ALLOW if allowed else DecisionOutcome.DENY
     if isinstance(policy, PolicyMissing):
         return Decision(outcome, verdicts, "", "", facts.now)
@@ -75,6 +90,21 @@ def _clock_verdicts(facts: Facts) -> Iterator[Verdict]:
         yield denied(CLOCK, DATABASE_CLOCK_WENT_BACK, "went back", "never goes back", message)
 
 
+def _value_verdicts(proposal: Proposal, facts: Facts) -> Iterator[Verdict]:
+    """Deny what no rule has valued and nothing can: no order is sent of which nobody could say what it is worth."""
+    try:
+        value = order_value(proposal.terms, facts.quote)
+    except Exception:  # noqa: BLE001 - as for a rule: whatever went wrong denies
+        yield _error(VALUE)
+        return
+    if isinstance(value, Lack):
+        yield lacking(VALUE, value)
+
+
+def _all_pass(verdicts: tuple[Verdict, ...]) -> bool:
+    return all(verdict.outcome is VerdictOutcome.PASS for verdict in verdicts)
+
+
 def _judge_entry(entry: Rule | Disabled, policy: Policy, case: Case) -> Verdict:
     """Judge one rule of the policy. Cases in this order: disabled; an exempt exit; judged, then perhaps overridden."""
     if isinstance(entry, Disabled):
@@ -88,8 +118,11 @@ def _judge_safely(rule: Rule, case: Case) -> Verdict:
     try:
         return rule.judge(case)
     except Exception:  # noqa: BLE001 - whatever went wrong, a rule that could not be judged denies
-        message = "this rule could not be judged"
-        return Verdict(rule.name, VerdictOutcome.ERROR, RULE_ERROR, "error", "a verdict", message)
+        return _error(rule.name)
+
+
+def _error(rule: str) -> Verdict:
+    return Verdict(rule, VerdictOutcome.ERROR, RULE_ERROR, "error", "a verdict", "this rule could not be judged")
 
 
 def _is_exit_safely(case: Case) -> bool:

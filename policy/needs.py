@@ -7,7 +7,6 @@ from typing import Final
 from policy.model import OrderType, Side, Terms
 from policy.policy import Policy, PolicyMissing
 from policy.quote import MAX_QUOTE_AGE
-from policy.rules.order_value import OrderValueRule
 from policy.rules.price_collar import PriceCollarRule
 from policy.value import values_by_quote
 
@@ -40,10 +39,7 @@ def facts_needed(policy: Policy | PolicyMissing, terms: Terms) -> Needs:
 def _quote_needs(policy: Policy, terms: Terms) -> tuple[tuple[int, timedelta], ...]:
     # Pairs of levels of the side that the order trades against, and the greatest age.
     needs = []
-    valued = policy.approval.required_above is not None or any(
-        isinstance(rule, OrderValueRule) for rule in policy.rules
-    )
-    if valued and values_by_quote(terms):
+    if values_by_quote(terms):  # whatever the rules say: an order without a value is not sent
         needs.append((TOP_LEVELS, MAX_QUOTE_AGE))
     walked = WALK_LEVELS if terms.order_type is OrderType.MARKET else TOP_LEVELS
     needs.extend((walked, rule.max_quote_age) for rule in policy.rules if isinstance(rule, PriceCollarRule))

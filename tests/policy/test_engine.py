@@ -10,10 +10,14 @@ from policy.model import (
     DecisionOutcome,
     ExecutionStatus,
     Facts,
+    OrderType,
     Override,
     Proposal,
+    Quality,
+    Quote,
     Side,
     State,
+    Terms,
     Verdict,
     VerdictOutcome,
 )
@@ -221,3 +225,51 @@ def test_an_order_without_an_answer_keeps_every_rule_counting() -> None:
     found = codes(given.policy({"trade_caps": _CAPS_OF_ONE}), given.proposal(), given.facts(executions=(unknown,)))
     denied = {rule for rule, code in found.items() if code != "OK"}
     assert denied == {"unresolved", "cooldown", "anti_flip", "trade_caps"}
+
+
+VALUED_BY_NOTHING = {
+    "order_value disabled": given.policy({"order_value": {"disabled": "a test"}}, approval={"required": "false"}),
+    "an exit exempt from it": given.policy(exits=dict.fromkeys(EXEMPT, "exempt"), approval={"required": "false"}),
+}
+POOR_QUOTES = [
+    (None, "FACT_MISSING"),
+    (given.quote(bids=()), "FACT_MISSING"),
+    (given.quote(quality=Quality.STALE), "FACT_STALE"),
+    (given.quote(age_seconds=Decimal("5.001")), "FACT_STALE"),
+]
+
+
+@pytest.mark.parametrize("policy", VALUED_BY_NOTHING.values(), ids=VALUED_BY_NOTHING)
+@pytest.mark.parametrize(("quote", "code"), POOR_QUOTES)
+def test_g4_an_order_that_nobody_can_value_is_denied_though_every_rule_passes(
+    policy: Policy, quote: Quote | None, code: str
+) -> None:
+    seen = given.facts(quote=quote, position=Decimal(1))
+    decision = decide(policy, given.proposal(given.market_sell()), seen)
+    *rules, last = decision.verdicts
+    assert decision.outcome is DecisionOutcome.DENY
+    assert {verdict.outcome for verdict in rules} == {VerdictOutcome.PASS}
+    assert (last.rule, last.outcome, last.code) == ("value", VerdictOutcome.DENY, code)
+
+
+@pytest.mark.parametrize("policy", VALUED_BY_NOTHING.values(), ids=VALUED_BY_NOTHING)
+@pytest.mark.parametrize("terms", [given.market_sell(), given.market_buy(), given.limit(Side.SELL)])
+def test_an_order_with_a_value_has_no_verdict_about_that(policy: Policy, terms: Terms) -> None:
+    quote = given.quote() if terms.order_type is OrderType.MARKET and terms.side is Side.SELL else None
+    decision = decide(policy, given.proposal(terms), given.facts(quote=quote, position=Decimal(1)))
+    assert decision.outcome is DecisionOutcome.ALLOW
+    assert "value" not in {verdict.rule for verdict in decision.verdicts}
+
+
+def test_what_a_rule_has_denied_is_not_denied_again_for_its_value() -> None:
+    found = codes(given.policy(), given.proposal(given.market_sell()), given.facts(quote=None))
+    assert found["order_value"] == "FACT_MISSING"
+    assert "value" not in found
+
+
+def test_a_value_that_cannot_be_calculated_denies_and_raises_nothing() -> None:
+    policy = VALUED_BY_NOTHING["order_value disabled"]
+    decision = decide(
+        policy, given.proposal(given.market_sell()), given.facts(quote=given.quote(bids=(None,), asks=()))
+    )
+    assert (decision.verdicts[-1].rule, decision.verdicts[-1].code) == ("value", "RULE_ERROR")

@@ -170,3 +170,10 @@ def test_the_facts_are_what_was_read() -> None:
 def test_a_judgement_is_the_same_each_time() -> None:
     bench, view = given.bench(), fakes.view(fakes.stored(terms=rules.limit(Side.BUY)))
     assert judge(view, bench) == judge(view, bench)
+
+
+def test_a_market_sell_that_no_rule_values_and_no_quote_can_is_a_denial_and_no_failure() -> None:
+    policy = rules.policy({"order_value": {"disabled": "a test"}}, approval={"required": "false"})
+    gathered = Gathered(given.bench().gathered.market_rules, None)
+    result = judged(fakes.stored(terms=rules.market_sell()), policy=policy, gathered=gathered)
+    assert (result.decision.outcome, result.execution) == (DecisionOutcome.DENY, None)

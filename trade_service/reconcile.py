@@ -94,18 +94,28 @@ class Reconcile:
             await asyncio.sleep(ROUND_PAUSE_SECONDS)
 
     async def round(self) -> None:
-        """Look once at everything due. Ready once every unresolved row was answered about."""
+        """Look once at everything due. Ready once every unresolved row was answered about.
+
+        Raises:
+            Exception: the first that an execution met; all others were attended all the same.
+        """
         due = await self._sweep.due(DUE_MAX)
         resting = sum(each.status is ExecutionStatus.SUBMITTED for each in due)
         show_open(len(due) - resting, resting)
         known = {each.target.execution_id for each in due}
         self._patience = {key: value for key, value in self._patience.items() if key in known}
-        if all(await asyncio.gather(*(self._attend_in_turn(each) for each in due))):
+        attended = await asyncio.gather(*(self._attend_in_turn(each) for each in due), return_exceptions=True)
+        # Resting orders come last: where one of them is the last of a full list, no unresolved row was left out.
+        whole = len(due) < DUE_MAX or due[-1].status is ExecutionStatus.SUBMITTED
+        if whole and all(each is True for each in attended):
             self._readiness.meet(Condition.RECONCILED)
         for user_id, reservation_id in await self._sweep.lapsed(LAPSED_MAX):
             await self._budget.settle(user_id, reservation_id, LAPSED)
         for user_id, proposal_id in await self._sweep.expired(EXPIRED_MAX):
             await self._proposals.expire(user_id, proposal_id)
+        for failure in attended:
+            if isinstance(failure, BaseException):
+                raise failure
 
     async def _attend_in_turn(self, due: Due) -> bool:
         """Attend, a few at a time: one look-up that hangs holds up no other."""

@@ -13,6 +13,7 @@ from trade_service.ports import Due, LookUp
 from trade_service.readiness import Condition, Readiness
 from trade_service.reconcile import (
     ATTENDED_AT_ONCE_MAX,
+    DUE_MAX,
     FIRST_PAUSE_SECONDS,
     LAPSED,
     LOST_PAUSE_MAX_SECONDS,
@@ -201,6 +202,35 @@ async def test_eight_are_attended_at_once_and_one_that_hangs_holds_up_no_other()
     assert (most, round_.done()) == (ATTENDED_AT_ONCE_MAX, False)
     hangs.set()
     await round_
+
+
+@pytest.mark.parametrize(("more", "ready"), [(-1, True), (0, False), (1, False)])
+async def test_claims_wait_for_unresolved_rows_that_are_more_than_one_round_takes(more: int, *, ready: bool) -> None:
+    work = tuple(due(number, S.UNKNOWN) for number in range(DUE_MAX + more))
+    stage = Stage(*work[:DUE_MAX])
+    await stage.round()
+    assert stage.readiness.holds(Condition.RECONCILED) is ready
+    stage.sweep.due_now = (*work[: DUE_MAX - 1], due(DUE_MAX - 1, S.SUBMITTED))
+    await stage.round()
+    assert stage.readiness.holds(Condition.RECONCILED)
+
+
+@pytest.mark.parametrize("failure", [fakes.DOWN, RuntimeError("nobody foresaw it")])
+async def test_an_execution_that_cannot_be_settled_holds_up_nobody_else(failure: Exception) -> None:
+    stage = Stage(*(due(number, S.UNKNOWN) for number in range(1, 4)))
+    stage.sweep.expired_now = (("bob", UUID(int=6)),)
+
+    def found(target: Target) -> LookUp:
+        if target.execution_id.int == 1:
+            raise failure
+        return LookUp(answered=True, settlement=FOUND)
+
+    stage.exchange.found = found
+    with pytest.raises(type(failure)):
+        await stage.round()
+    assert [execution_id.int for execution_id, _ in stage.executions.settled] == [2, 3]
+    assert stage.proposals.expired == [("bob", UUID(int=6))]
+    assert not stage.readiness.holds(Condition.RECONCILED)
 
 
 async def test_reconciliation_never_sends() -> None:

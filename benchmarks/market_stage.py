@@ -1,4 +1,4 @@
-"""The simulated exchange and market_service as processes, and a hand that moves one market at a steady rate."""
+"""The simulated exchange and a service of market data as processes, and a hand that moves one market steadily."""
 
 import asyncio
 import contextlib
@@ -27,8 +27,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
-    """Start both and stop them again."""
+async def stage(program: str = "market_service") -> AsyncIterator[Stage]:
+    """Start both and stop them again; `program` is the module that serves."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as processes:
         place = Path(folder)
         sim = ["exchange_sim", "--port", "0", "--still", "--points-per-minute", "1000000", "--ready-file"]
@@ -36,7 +36,7 @@ async def stage() -> AsyncIterator[Stage]:
         exchange = (await _ready(place / "sim")).strip()
         service = _start(
             processes,
-            ["market_service"],
+            [program],
             {
                 "BITVAVO_REST_URL": f"{exchange}/v2",
                 "MARKET_LISTEN": "127.0.0.1:0",

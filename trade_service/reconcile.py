@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from kernel import logs
+from kernel.alarms import raise_alarm
 from kernel.errors import Unavailable
 from policy.model import ExecutionStatus
 from trade_service.counters import count_settlement, show_open
@@ -29,6 +30,9 @@ PAUSE_MAX_SECONDS: Final = 30.0
 LOST_PAUSE_MAX_SECONDS: Final = 600.0
 """For an order that the exchange answers it does not have: it may never have had it, and each look costs six of the 250
 points a minute for all look-ups and cancels. At a look every half minute, 21 such orders left none for a cancel."""
+
+NEEDS_REVIEW: Final = "NEEDS_REVIEW"
+LOST: Final = "the exchange goes on answering that it has no order of this client order id, which may have been sent"
 
 NO_ANSWER: Final = Settlement(
     ExecutionStatus.UNKNOWN,
@@ -137,6 +141,8 @@ class Reconcile:
         if self._monotonic() >= patience.next_at:
             patience.next_at = self._monotonic() + patience.pause_seconds
             patience.learn(await self._ask(due), due.status, self._monotonic())
+            if patience.pause_seconds == LOST_PAUSE_MAX_SECONDS:
+                raise_alarm(NEEDS_REVIEW, LOST, subject=str(target.client_order_id), user_id=target.user_id)
         return patience.answered or due.status is ExecutionStatus.SUBMITTED
 
     async def _ask(self, due: Due) -> LookUp:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from kernel.alarms import Alarm, add_sink
 from policy.model import ExecutionStatus
 from tests.policy import given as rules
 from tests.trade_service import fakes, given
@@ -17,6 +18,7 @@ from trade_service.reconcile import (
     FIRST_PAUSE_SECONDS,
     LAPSED,
     LOST_PAUSE_MAX_SECONDS,
+    NEEDS_REVIEW,
     NO_ANSWER,
     PAUSE_MAX_SECONDS,
     Reconcile,
@@ -98,6 +100,23 @@ async def test_not_there_changes_nothing_and_is_asked_again_ever_more_seldom() -
         pause = min(pause * 2, LOST_PAUSE_MAX_SECONDS)
     assert pause == LOST_PAUSE_MAX_SECONDS
     assert stage.executions.settled == []
+
+
+async def test_a_person_is_told_of_an_order_the_exchange_goes_on_not_having() -> None:
+    told: list[Alarm] = []
+    remove = add_sink(told.append)
+    try:
+        stage = Stage(due(901, S.UNKNOWN), due(902, S.UNKNOWN), due(903, S.SUBMITTED))  # named by no other test
+        stage.exchange.found = lambda target: SILENT if target.execution_id.int == 902 else NOWHERE
+        minutes: list[float] = []
+        for second in range(1200):
+            await stage.round(1.0)
+            if told and not minutes:
+                minutes.append(second / 60)
+    finally:
+        remove()
+    assert {(each.code, each.subject) for each in told} == {(NEEDS_REVIEW, str(UUID(int=1001)))}
+    assert 8 < minutes[0] < 10
 
 
 async def test_an_exchange_that_was_silent_is_asked_again_within_half_a_minute_of_its_return() -> None:

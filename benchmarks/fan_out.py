@@ -21,8 +21,9 @@ WARM_SECONDS = 2.0
 MEASURED_SECONDS = 6.0
 LOADS = ((1, 50), (100, 50), (1000, 10))
 
-
-OURS, FLOOR = "market_service", "benchmarks.fan_out_floor"
+OURS, FLOOR = "market_service", "fan_out_floor"
+PROGRAMS = {OURS: "market_service", FLOOR: "benchmarks.fan_out_floor"}
+SERVICE_CPU = "service_cpu_us_per_message"
 WATCH = "/market.v1.MarketService/WatchOrderBook"
 
 Arrival = tuple[int, bytes]
@@ -33,8 +34,8 @@ async def fan_out_rounds(number: int) -> dict[str, dict[str, float]]:
     """Measure each load on processes of its own, and the floor beside it: ours first in even rounds, it in odd ones."""
     measured = {}
     for readers, rate in LOADS:
-        for program in (OURS, FLOOR) if number % 2 == 0 else (FLOOR, OURS):
-            measured[f"{readers} x {rate}/s {program.rpartition('.')[2]}"] = await _load(program, readers, rate)
+        for name in (OURS, FLOOR) if number % 2 == 0 else (FLOOR, OURS):
+            measured[f"{readers} x {rate}/s {name}"] = await _load(PROGRAMS[name], readers, rate)
     return dict(sorted(measured.items()))
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import uvloop
 
 from benchmarks.book_frames import FRAMES, book_rounds
-from benchmarks.fan_out import fan_out_rounds
+from benchmarks.fan_out import FLOOR, OURS, SERVICE_CPU, fan_out_rounds
 from benchmarks.stalled import stalled_rounds
 
 RESULTS = Path(__file__).parent / "results"
@@ -75,6 +75,8 @@ def table(bench: str, samples: list[Sample]) -> list[str]:
         lines.append(f"{candidate:34} " + "   ".join(cells))
     if bench == "books":
         lines += ratios(mine)
+    if bench == "fan-out":
+        lines += over_floor(mine)
     return lines
 
 
@@ -87,6 +89,18 @@ def ratios(samples: list[Sample]) -> list[str]:
         f"{candidate} / {ours}: {spread([by_round[candidate, n] / by_round[ours, n] for n in rounds])}"
         for candidate in dict.fromkeys(each.candidate for each in samples)
         if candidate != ours
+    ]
+
+
+def over_floor(samples: list[Sample]) -> list[str]:
+    """How much more processor time a message costs the service than the floor, at each load, by round."""
+    by_round = {(each.candidate, each.round): each.values[SERVICE_CPU] for each in samples}
+    rounds = sorted({number for _, number in by_round})
+    loads = dict.fromkeys(candidate.rpartition(" ")[0] for candidate, _ in by_round)
+    return [
+        f"{load}, {SERVICE_CPU} over the floor's: "
+        + spread([by_round[f"{load} {OURS}", n] / by_round[f"{load} {FLOOR}", n] for n in rounds])
+        for load in loads
     ]
 
 

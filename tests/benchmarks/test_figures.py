@@ -4,7 +4,10 @@ import asyncio
 
 import pytest
 
+from benchmarks.fan_out import SERVICE_CPU
 from benchmarks.load import Run, drive, require_executed
+from benchmarks.market import Sample as MarketSample
+from benchmarks.market import over_floor
 from benchmarks.tables import Sample, ratios
 from benchmarks.traced import _samples, metered
 from protos.trade.v1 import trade_pb2 as pb
@@ -25,6 +28,16 @@ def test_ratios_are_taken_within_a_round_and_their_median_is_shown() -> None:
         ["8", "batched", "0.70", "(0.70-1.00)"],
         ["8", "dbos", "7.00", "(1.00-7.00)"],
     ]
+
+
+def test_a_message_is_compared_with_the_floors_of_the_same_round_and_load() -> None:
+    costs = {"1 x 50/s market_service": [60, 90, 50], "1 x 50/s fan_out_floor": [40, 45, 50]}
+    samples = [
+        MarketSample("fan-out", name, number, {SERVICE_CPU: value})
+        for name, values in costs.items()
+        for number, value in enumerate(values)
+    ]
+    assert [line.rpartition(": ")[2] for line in over_floor(samples)] == ["1.50 (1.00-2.00)"]
 
 
 def test_a_quantile_is_one_of_the_latencies() -> None:

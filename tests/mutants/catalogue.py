@@ -200,8 +200,8 @@ MUTANTS: Final = (
         (
             Edit(
                 "policy/engine.py",
-                "        return Verdict(rule.name, VerdictOutcome.ERROR, RULE_ERROR,",
-                "        return Verdict(rule.name, VerdictOutcome.PASS, RULE_ERROR,",
+                "    return Verdict(rule, VerdictOutcome.ERROR, RULE_ERROR,",
+                "    return Verdict(rule, VerdictOutcome.PASS, RULE_ERROR,",
             ),
         ),
         f"{GUARANTEES}::test_g4_an_error_in_a_rule_denies",

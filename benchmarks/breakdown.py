@@ -24,7 +24,6 @@ STEPS: Final[Sequence[tuple[str, int]]] = (
     ("judge", 3),
     ("decide", 4),
     ("decision to JSON", 3),
-    ("claim: batch 2", 3),
     ("claim: commit", 3),
     ("POST", 2),
     ("settle", 2),

@@ -47,6 +47,12 @@ class CandlesState:
 class _Live:
     candles: dict[int, Candle] = field(default_factory=dict)
     seeded: Proof | None = None
+    early: dict[int, Candle] = field(default_factory=dict)
+    """What is told before the list arrives."""
+    since: float = float("-inf")
+    """A list asked for before this moment may lack what nobody heard."""
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the list is to be read now, whenever the interval ends."""
     readers: set[Slots[int]] = field(default_factory=set)
     reading: asyncio.Task[None] | None = None
 
@@ -112,15 +118,19 @@ class LiveCandles:
         if not isinstance(frame, CandleChange):
             return
         live = self._live.get(Topic(Channel.CANDLES, frame.market, frame.interval))
-        if live is None or live.seeded is None:
+        if live is None:
             return
-        for row in frame.rows:
-            self._take(live, _running(row))
+        for candle in map(_running, frame.rows):
+            if live.seeded is None:
+                _keep_newest(live.early, candle)
+            else:
+                _take(live, candle)
 
     def subscribed(self, topics: Iterable[Topic]) -> None:
         """Read the lists of these series, now and at the end of each interval."""
         for topic in topics:
             live = self._live.setdefault(topic, _Live())
+            self._forget(live)
             if live.reading is None and not self._closed:
                 live.reading = asyncio.create_task(self._read(topic, live), name=f"candles {topic.market}")
 
@@ -134,15 +144,13 @@ class LiveCandles:
             live.reading.cancel()
 
     def unreadable(self, market: str | None) -> None:
-        """Do nothing: the next event of the running candle has all of it, and the list settles the rest."""
+        """Read the lists of this market anew, or of all: what could not be read may have been the last of a candle."""
+        self.subscribed([topic for topic in self._live if market in {None, topic.market}])
 
     def lost(self) -> None:
         """Know nothing any more."""
         for live in self._live.values():
-            live.seeded = None
-            for start in live.candles:
-                _tell(live, start)
-            live.candles.clear()
+            self._forget(live)
 
     async def close(self) -> None:
         """End the requests under way and every reader's wait."""
@@ -159,12 +167,22 @@ class LiveCandles:
             for slots in live.readers:
                 slots.close()
 
+    def _forget(self, live: _Live) -> None:
+        live.since = self._monotonic()
+        live.seeded = None
+        live.wanted.set()
+        for start in live.candles:
+            _tell(live, start)
+        live.candles.clear()
+        live.early.clear()
+
     async def _read(self, topic: Topic, live: _Live) -> None:
         series = Series(topic.market, Interval(topic.interval), Window())
         try:
             while self._hearing.hears(topic):
+                live.wanted.clear()
                 await self._list(series, live)
-                await asyncio.sleep(self._wait_seconds(series.interval, live))
+                await _set_within(live.wanted, self._wait_seconds(series.interval, live))
         finally:
             live.reading = None
 
@@ -174,21 +192,16 @@ class LiveCandles:
         except Failure as failure:
             logs.log("candles_not_read", level=logs.WARNING, market=series.market, reason=failure.reason)
             return
-        live.seeded = Proof(answer.freshness.as_of, self._monotonic() - answer.freshness.age_seconds)
-        for candle in answer.value:
-            self._take(live, candle)
-        if not answer.value:
+        asked_at = self._monotonic() - answer.freshness.age_seconds
+        if asked_at < live.since:
+            return
+        live.seeded = Proof(answer.freshness.as_of, asked_at)
+        for candle in (*answer.value, *live.early.values()):
+            _take(live, candle)
+        live.early.clear()
+        if not live.candles:
             # Nothing was ever traded: readers are told so, by an answer without candles.
             _tell(live, 0)
-
-    def _take(self, live: _Live, candle: Candle) -> None:
-        known = live.candles.get(candle.open_time_ms)
-        if known == candle or (known is not None and not _newer(candle, known)):
-            return
-        live.candles[candle.open_time_ms] = candle
-        while len(live.candles) > KEPT_CANDLES:
-            del live.candles[min(live.candles)]
-        _tell(live, candle.open_time_ms)
 
     def _wait_seconds(self, interval: Interval, live: _Live) -> float:
         now_ms = self._clock.exchange_ms()
@@ -227,6 +240,29 @@ class CandlesReader:
             self._quality = state.freshness.quality
             if moved or state.candles:
                 return state
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+def _take(live: _Live, candle: Candle) -> None:
+    if _keep_newest(live.candles, candle):
+        _tell(live, candle.open_time_ms)
+
+
+def _keep_newest(candles: dict[int, Candle], candle: Candle) -> bool:
+    known = candles.get(candle.open_time_ms)
+    if known == candle or (known is not None and not _newer(candle, known)):
+        return False
+    candles[candle.open_time_ms] = candle
+    while len(candles) > KEPT_CANDLES:
+        del candles[min(candles)]
+    return True
 
 
 def _tell(live: _Live, start: int) -> None:

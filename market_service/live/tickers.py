@@ -43,6 +43,8 @@ class _Live:
     told: dict[str, object] = field(default_factory=dict)
     ticker: Ticker | None = None
     seeded: Proof | None = None
+    epoch: int = 0
+    """Grows whenever the ticker is forgotten; what REST was asked for before says nothing any more."""
     readers: set[Slots[str]] = field(default_factory=set)
 
 
@@ -110,6 +112,8 @@ class LiveTickers:
         """Take the parts that changed."""
         if not isinstance(frame, TickerChange) or frame.market not in self._live:
             return
+        if not self._hearing.hears(_topic(frame.market)):
+            return  # of a subscription that has ended: what changed since is not known
         live = self._live[frame.market]
         for part in _PARTS:
             value = getattr(frame, part)
@@ -122,7 +126,7 @@ class LiveTickers:
     def subscribed(self, topics: Iterable[Topic]) -> None:
         """Read what REST says of these."""
         for topic in topics:
-            self._live.setdefault(topic.market, _Live())
+            _forget(self._live.setdefault(topic.market, _Live()))
         if self._reading is None and not self._closed:
             self._reading = asyncio.create_task(self._read(), name="tickers")
 
@@ -136,13 +140,15 @@ class LiveTickers:
         """Read this market's ticker anew, or all."""
         for name, live in self._live.items():
             if market in {None, name}:
-                self._forget(live, name)
+                _forget(live)
+                self._tell(live, name)
         self.subscribed(())
 
     def lost(self) -> None:
         """Know nothing any more."""
         for name, live in self._live.items():
-            self._forget(live, name)
+            _forget(live)
+            self._tell(live, name)
 
     async def close(self) -> None:
         """End the request under way and every reader's wait."""
@@ -169,11 +175,6 @@ class LiveTickers:
         quality = Quality.STALE if unheard else Quality.RESYNCING if unknown else Quality.GOOD
         return freshness((self._hearing.proof, oldest), self._monotonic(), quality)
 
-    def _forget(self, live: _Live, market: str) -> None:
-        live.ticker = live.seeded = None
-        live.told.clear()
-        self._tell(live, market)
-
     def _tell(self, live: _Live, market: str) -> None:
         for slots in live.readers:
             slots.put(market)
@@ -190,7 +191,9 @@ class LiveTickers:
                     logs.log("tickers_not_read", level=logs.WARNING, reason=failure.reason)
                     await asyncio.sleep(PAUSE_SECONDS)
                     continue
-                for market, live in missing:
+                for market, live, epoch in missing:
+                    if live.epoch != epoch:
+                        continue
                     book = books.get(market)
                     sides = (book.bid, book.bid_size, book.ask, book.ask_size) if book else (None,) * 4
                     self._begin(live, Ticker(market, prices.get(market), *sides), proof)
@@ -198,9 +201,9 @@ class LiveTickers:
         finally:
             self._reading = None
 
-    def _missing(self) -> list[tuple[str, _Live]]:
+    def _missing(self) -> list[tuple[str, _Live, int]]:
         return [
-            (market, live)
+            (market, live, live.epoch)
             for market, live in self._live.items()
             if live.ticker is None and self._hearing.hears(_topic(market))
         ]
@@ -247,6 +250,12 @@ class TickersReader:
 
 def _topic(market: str) -> Topic:
     return Topic(Channel.TICKER, market)
+
+
+def _forget(live: _Live) -> None:
+    live.ticker = live.seeded = None
+    live.told.clear()
+    live.epoch += 1
 
 
 def _joined(ticker: Ticker, told: dict[str, object]) -> Ticker:

@@ -55,6 +55,8 @@ class _Live:
     ids: set[str] = field(default_factory=set)
     waiting: list[PublicTrade] | None = field(default_factory=list)
     """What is heard before the list arrived; None when the row is up to date."""
+    epoch: int = 0
+    """Grows with every doubt; a list asked for before the last one closes no hole."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     seeded: Proof | None = None
     readers: set[Slots[str]] = field(default_factory=set)
@@ -147,6 +149,7 @@ class LiveTrades:
         """Read the lists of these markets: they bridge what was not heard."""
         for topic in topics:
             live = self._live.setdefault(topic.market, _Live())
+            _doubt(live)
             if live.reading is None and not self._closed:
                 live.reading = asyncio.create_task(self._read(topic.market, live), name=f"trades {topic.market}")
 
@@ -161,15 +164,12 @@ class LiveTrades:
 
     def unreadable(self, market: str | None) -> None:
         """Bridge what may have been this market's trade, or any market's."""
-        for name, live in self._live.items():
-            if market in {None, name}:
-                live.waiting = live.waiting or []
-                self.subscribed([_topic(name)])
+        self.subscribed([_topic(name) for name in self._live if market in {None, name}])
 
     def lost(self) -> None:
         """Wait for the next subscription."""
         for market, live in self._live.items():
-            live.waiting = []
+            _doubt(live)
             self._tell(live, market)
 
     async def close(self) -> None:
@@ -197,11 +197,14 @@ class LiveTrades:
     async def _read(self, market: str, live: _Live) -> None:
         try:
             while live.waiting is not None and self._hearing.hears(_topic(market)):
-                proof = Proof(datetime.now(UTC), self._monotonic())
+                epoch, proof = live.epoch, Proof(datetime.now(UTC), self._monotonic())
                 try:
                     listed = await self._exchange.trades(market, LISTED_TRADES, Window())
                 except Failure as failure:
                     logs.log("trades_not_read", level=logs.WARNING, market=market, reason=failure.reason)
+                    await asyncio.sleep(PAUSE_SECONDS)
+                    continue
+                if live.epoch != epoch:
                     await asyncio.sleep(PAUSE_SECONDS)
                     continue
                 _bridge(live, listed[::-1])
@@ -249,6 +252,13 @@ def _topic(market: str) -> Topic:
     return Topic(Channel.TRADES, market)
 
 
+def _doubt(live: _Live) -> None:
+    # What is heard waits from now on, for a list asked for from now on: that one shows what lies before it.
+    live.epoch += 1
+    live.waiting = []
+    live.listed.clear()
+
+
 def _append(live: _Live, trade: PublicTrade) -> bool:
     if trade.id in live.ids:
         return False
@@ -267,12 +277,16 @@ def _bridge(live: _Live, listed: Iterable[PublicTrade]) -> None:
     if not whole:
         live.holes.append(live.next)
     oldest_ms = live.row[-1].timestamp_ms if live.row else 0
-    for trade in rows:
-        if trade.timestamp_ms >= oldest_ms:
-            _append(live, trade)
-    for trade in live.waiting or ():
+    for trade in _in_order([each for each in rows if each.timestamp_ms >= oldest_ms], live.waiting or []):
         _append(live, trade)
     live.waiting = None
+
+
+def _in_order(listed: list[PublicTrade], heard: list[PublicTrade]) -> list[PublicTrade]:
+    # What was heard lacks none of its own. The list says what was before it, and may know what will be heard next.
+    ids = {trade.id for trade in heard}
+    before = next((at for at, trade in enumerate(listed) if trade.id in ids), len(listed))
+    return [*listed[:before], *heard, *(trade for trade in listed[before:] if trade.id not in ids)]
 
 
 def _place(live: _Live, after_id: str) -> tuple[int, bool]:

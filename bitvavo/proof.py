@@ -14,7 +14,15 @@ class SocketRefusedError(Exception):
 
 
 class SocketLostError(Exception):
-    """The socket is of no use any more: closed, reset, silent, or it sent what is no text frame."""
+    """The socket is of no use any more: closed, reset, silent, or it sent what is no text frame.
+
+    `too_soon` when the exchange says that our messages come too fast.
+    """
+
+    def __init__(self, reason: str, *, too_soon: bool = False) -> None:
+        """Keep a reason of ours; no text of another library."""
+        super().__init__(reason)
+        self.too_soon = too_soon
 
 
 @dataclass(frozen=True, slots=True)

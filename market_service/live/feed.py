@@ -71,6 +71,7 @@ class Feed:
         self._line: Line | None = None
         self._hearing: set[Topic] = set()
         self._asked: dict[int, Sequence[Topic]] = {}
+        self._again: list[Sequence[Topic]] = []
         self._requests = 0
         self._counted = {how: _FRAMES.labels(how) for how in ("told", "answer", "unasked", "unreadable")}
 
@@ -110,7 +111,7 @@ class Feed:
             _SOCKETS.labels("too_soon" if refusal.too_soon else "refused").inc()
             logs.log("socket_refused", level=logs.WARNING, reason=str(refusal))
             return self._backoff.refused() if refusal.too_soon else self._backoff.failed()
-        opened = self._monotonic()
+        opened, too_soon = self._monotonic(), False
         self._line = line
         self._show("open")
         try:
@@ -118,10 +119,12 @@ class Feed:
         except* SocketLostError as lost:
             _SOCKETS.labels("lost").inc()
             logs.log("socket_lost", level=logs.WARNING, reason=str(lost.exceptions[0]))
+            too_soon = lost.subgroup(_is_too_soon) is not None
         finally:
             self._forget()
             await line.close()
-        return self._backoff.lost(self._monotonic() - opened) if self._wants else 0.0
+        pause_seconds = self._backoff.lost(self._monotonic() - opened) if self._wants else 0.0
+        return self._backoff.refused() if too_soon else pause_seconds
 
     async def _converse(self, line: Line) -> None:
         # The socket ends when it is lost, or when nothing has been wanted for a while.
@@ -141,26 +144,41 @@ class Feed:
         asked: set[Topic] = set()
         while wanted := self._wants.now():
             for topics in _in_messages(sorted(wanted - asked)):
-                await self._pay()
-                # Noted before it is sent: the acknowledgement may be read while we still wait for the send.
-                self._asked[self._next_request()] = topics
-                await line.subscribe(topics, self._requests)
+                await self._subscribe(line, topics)
                 asked.update(topics)
             for topics in _in_messages(sorted(asked - wanted)):
-                await self._pay()
-                await line.unsubscribe(topics, self._next_request())
-                asked.difference_update(topics)
-                self._unhear(topics)
-            await self._acknowledged()
+                asked.difference_update(await self._let_go(line, topics))
+            await self._acknowledged(line)
             await self._wants.changed()
+
+    async def _subscribe(self, line: Line, topics: Sequence[Topic]) -> None:
+        await self._pay()
+        # Noted before it is sent: the acknowledgement may be read while we still wait for the send.
+        self._asked[self._next_request()] = topics
+        await line.subscribe(topics, self._requests)
+
+    async def _let_go(self, line: Line, topics: Sequence[Topic]) -> Sequence[Topic]:
+        """Return what nobody wants any more, after the wait for the points too: who came back meanwhile misses nothing.
+
+        The listeners are told before it is sent: whoever comes back during the send finds nothing and begins anew.
+        """
+        await self._pay()
+        gone = [topic for topic in topics if topic not in self._wants]
+        self._unhear(gone)
+        if gone:
+            await line.unsubscribe(gone, self._next_request())
+        return gone
 
     def _next_request(self) -> int:
         self._requests += 1
         return self._requests
 
-    async def _acknowledged(self) -> None:
+    async def _acknowledged(self, line: Line) -> None:
         ends = self._monotonic() + ACKNOWLEDGED_SECONDS
-        while self._asked:
+        while self._asked or self._again:
+            if self._again:
+                await self._subscribe(line, self._again.pop())
+                ends = self._monotonic() + ACKNOWLEDGED_SECONDS
             if self._monotonic() > ends:
                 raise SocketLostError("a subscription was not acknowledged")
             await asyncio.sleep(0.01)
@@ -191,7 +209,7 @@ class Feed:
             self._counted["unasked"].inc()
 
     def _subscribed(self, frame: Subscribed) -> None:
-        topics = self._asked.pop(frame.request_id or 0, ())
+        topics = self._asked.pop(self._request_of(frame), ())
         new = [topic for topic in topics if topic in frame.topics and topic not in self._hearing]
         self._hearing.update(new)
         _TOPICS.set(len(self._hearing))
@@ -199,13 +217,24 @@ class Feed:
             if mine := [topic for topic in new if topic.channel is channel]:
                 listener.subscribed(mine)
 
+    def _request_of(self, frame: Subscribed) -> int:
+        # Whether an acknowledgement names its request is not documented: one that does not is of what it lists.
+        if frame.request_id is not None:
+            return frame.request_id
+        return next((number for number, topics in self._asked.items() if frame.topics.issuperset(topics)), 0)
+
     def _refused(self, frame: Refused) -> None:
-        # Nothing of a refused message is heard. What is too fast ends the socket; what is wrong is ours to mend.
+        # What is too fast ends the socket. Nothing of a message is heard when one topic of it is refused, such as a
+        # market that is gone: its halves are asked for, until only that one is left out.
         topics = self._asked.pop(frame.request_id or 0, ())
         if frame.code in RATE_CODES:
-            raise SocketLostError("the exchange refuses messages that come too fast")
-        if topics:
-            raise_alarm(SUBSCRIPTION_REFUSED, "the exchange refused a subscription", exchange_code=frame.code)
+            raise SocketLostError("the exchange refuses messages that come too fast", too_soon=True)
+        if len(topics) > 1:
+            half = len(topics) // 2
+            self._again += [topics[half:], topics[:half]]
+        elif topics:
+            message = "the exchange refused a subscription"
+            raise_alarm(SUBSCRIPTION_REFUSED, message, subject=topics[0].market, exchange_code=frame.code)
 
     def _unreadable(self, raw: bytes, error: MalformedFrameError) -> None:
         self._counted["unreadable"].inc()
@@ -226,6 +255,7 @@ class Feed:
         self._line = None
         self._hearing.clear()
         self._asked.clear()
+        self._again.clear()
         _TOPICS.set(0)
         self._show("lost")
         for listener in self._listeners.values():
@@ -234,6 +264,10 @@ class Feed:
     def _show(self, state: str) -> None:
         if self._tap is not None:
             self._tap.socket(state)
+
+
+def _is_too_soon(error: BaseException) -> bool:
+    return isinstance(error, SocketLostError) and error.too_soon
 
 
 def _in_messages(topics: Sequence[Topic]) -> list[Sequence[Topic]]:

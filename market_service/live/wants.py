@@ -30,6 +30,10 @@ class Wants:
         """Say whether anything is wanted or lingers."""
         return bool(self._counts or self._left)
 
+    def __contains__(self, topic: Topic) -> bool:
+        """Say whether this is wanted or lingers."""
+        return topic in self._counts or topic in self._left
+
     def add(self, topic: Topic) -> None:
         """Count one reader more."""
         self._counts[topic] += 1

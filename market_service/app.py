@@ -160,7 +160,8 @@ def _exchange(
     attestation: AttestationWatch | None,
     rotation: Rotation,
 ) -> BitvavoExchange:
-    points, clock = Points(), ExchangeClock(time.monotonic)
+    clock = ExchangeClock(time.monotonic)
+    points = Points(lambda: clock.read_timestamp_ms(wall_clock_ms()))
 
     def now_ms() -> int:
         known = exchange.exchange_ms()

@@ -49,10 +49,14 @@ HTTP_FORBIDDEN: Final = 403
 class Points:
     """What this process may spend at the exchange: the address's points and its share of the account's."""
 
-    def __init__(self) -> None:
-        """Start with full minutes; the exchange's answers correct them."""
-        self.address = RateBudget(wall_clock_ms, signed=False)
-        self.account = RateBudget(wall_clock_ms, signed=True)
+    def __init__(self, now_ms: Callable[[], int] = wall_clock_ms) -> None:
+        """Start with full minutes of `now_ms`, best a clock that is never ahead of the exchange's.
+
+        By one that is ahead each minute begins too early: what is sent then is charged to the minute before, whose
+        points may be used up, and the exchange bans the address for a quarter of an hour.
+        """
+        self.address = RateBudget(now_ms, signed=False)
+        self.account = RateBudget(now_ms, signed=True)
         self._ban_ends = {False: 0.0, True: 0.0}
 
     def observe(self, report: RateReport) -> None:

@@ -1,7 +1,8 @@
 """How long each kind of data is kept, in one table: what `Kept` is given by the use cases.
 
-Chosen so that the worst that callers can make us ask stays within the exchange's 1,000 points a minute: public data
-by the address of this machine, account data out of the share of the account's points that trading leaves.
+Chosen so that ordinary use stays far within the exchange's 1,000 points a minute, and account data always within the
+share of the account's points that trading leaves. Public data is bounded by the budget of this machine's address only:
+windows of trades and candles are kinds without number, and a caller who goes through them leaves none for others.
 """
 
 from typing import Final

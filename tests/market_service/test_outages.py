@@ -173,3 +173,25 @@ async def test_readiness_follows_the_exchange_from_the_start(sim: Simulator, tmp
             await asyncio.sleep(0.1)
     finally:
         early.stop()
+
+
+async def test_points_are_counted_by_the_exchanges_minute_and_never_overdrawn(sim: Simulator, tmp_path: Path) -> None:
+    # The exchange is within the minute before ours, with 50 s of it to go: our own minute has begun too early.
+    sim.admin("POST", "clock", offset_ms=-(time.time_ns() // 1_000_000 % 60_000) - 50_000)
+    sim.admin("POST", "limits", points_per_minute=1_000)
+    service = MarketService(tmp_path, sim.url)
+    refusals: set[str] = set()
+    try:
+        async with grpc.aio.insecure_channel(service.address) as channel:
+            stub: Stub = MarketServiceStub(channel)
+            for number in range(300):  # of 5 points each
+                window = pb.ListTradesRequest(market="BTC-EUR")
+                window.start_time.FromMilliseconds(1_000_000 * number)
+                try:
+                    await stub.ListTrades(window)
+                except grpc.aio.AioRpcError as error:
+                    refusals.add(details(error)[0])
+    finally:
+        service.stop()
+    assert refusals == {"RATE_BUDGET"}
+    assert [row for row in sim.requests() if row["status"] == 429] == []

@@ -115,6 +115,10 @@ class LocalBook:
         """Return the best `depth` levels of each side, fewer where fewer are known."""
         return BookView(self.market, self.nonce, self._bids.best(depth), self._asks.best(depth), self.timestamp_ns)
 
+    def reaches(self, depth: int) -> bool:
+        """Say whether `view` shows as much of both sides as the market has, down to this depth."""
+        return self._bids.reaches(depth) and self._asks.reaches(depth)
+
     def copy(self) -> "LocalBook":
         """Return a book of the same state that goes its own way."""
         twin = LocalBook(self.market)
@@ -202,6 +206,9 @@ class _Side:
                 del pairs[rank]
                 del ranks[bisect_left(ranks, rank)]
                 self.known -= worst is None or rank >= worst
+
+    def reaches(self, depth: int) -> bool:
+        return self._worst is None or self.known >= depth
 
     def best(self, depth: int) -> tuple[Pair, ...]:
         ranks = self.ranks[: -1 - min(self.known, depth) : -1]

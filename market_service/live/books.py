@@ -91,8 +91,8 @@ class LiveBooks:
         return live.told.get(depth, self._monotonic(), partial(self._state, live))
 
     def good(self, market: str, depth: int, oldest_seconds: float) -> Answer[Book] | None:
-        """Return a watched market's book if it is right and young enough, for a single question."""
-        if market not in self._live:
+        """Return a watched market's book if it is right, young enough and deep enough, for a single question."""
+        if market not in self._live or not self._live[market].book.reaches(depth):
             return None
         state = self._state(self._live[market], depth, self._monotonic())
         if state.view is None or state.freshness.age_seconds > oldest_seconds:

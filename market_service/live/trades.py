@@ -6,12 +6,10 @@ the socket was lost, the hole is filled from the exchange's own list of trades, 
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Final
 
 from bitvavo.frames import Frame, TradeSeen
@@ -24,12 +22,10 @@ from market_service.catalogue import Catalogue
 from market_service.live.aging import freshness
 from market_service.live.ports import Hearing
 from market_service.live.slots import Slots
+from market_service.live.trade_row import LISTED_TRADES, TradeRow
 from market_service.model import Freshness, Quality, Window
 from market_service.ports import Exchange
 
-KEPT_TRADES: Final = 5_000
-LISTED_TRADES: Final = 1_000
-TRADES_PER_MESSAGE: Final = 500
 PAUSE_SECONDS: Final = 1.0
 FIRST_LIST_SECONDS: Final = 5.0
 """A reader waits this long for the list that its row begins with; then it begins with what there is."""
@@ -47,24 +43,15 @@ class TradesState:
 
 @dataclass(slots=True)
 class _Live:
-    row: deque[PublicTrade] = field(default_factory=deque)
-    first: int = 0
-    """Number of the oldest trade kept; numbers only grow."""
-    holes: deque[int] = field(default_factory=lambda: deque(maxlen=64))
-    """Before the trades of these numbers some may be missing."""
-    ids: set[str] = field(default_factory=set)
-    waiting: list[PublicTrade] | None = field(default_factory=list)
-    """What is heard before the list arrived; None when the row is up to date."""
-    epoch: int = 0
-    """Grows with every doubt; a list asked for before the last one closes no hole."""
+    row: TradeRow = field(default_factory=TradeRow)
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     seeded: Proof | None = None
     readers: set[Slots[str]] = field(default_factory=set)
     reading: asyncio.Task[None] | None = None
 
-    @property
-    def next(self) -> int:
-        return self.first + len(self.row)
+    def doubt(self) -> None:
+        self.row.doubt()
+        self.listed.clear()
 
 
 class LiveTrades:
@@ -102,35 +89,21 @@ class LiveTrades:
         self._hearing.want(_topic(market))
         try:
             await self._wait_for_list(live)
-            yield TradesReader(self, market, slots, *_place(live, after_id))
+            yield TradesReader(self, market, slots, after_id)
         finally:
             live.readers.discard(slots)
             self._hearing.release(_topic(market))
 
-    def after(self, market: str, number: int) -> tuple[tuple[PublicTrade, ...], int, bool]:
-        """Return the trades from `number` on, the number after them, and whether some may be missing before them."""
-        live = self._live[market]
-        start = max(number, live.first)
-        trades = tuple(islice(live.row, start - live.first, start - live.first + TRADES_PER_MESSAGE))
-        end = start + len(trades)
-        hole = next((hole for hole in live.holes if number <= hole < end), None)
-        if hole is not None and hole > start:
-            # Trades before the hole go first, so that the hole lies between two messages.
-            return trades[: hole - start], hole, start > number
-        return trades, end, start > number or hole is not None
+    def row(self, market: str) -> TradeRow:
+        """Return the row of a watched market."""
+        return self._live[market].row
 
     def freshness(self, market: str) -> Freshness:
         """Return how old the newest trades are."""
         live = self._live[market]
-        known = live.waiting is None and self._hearing.hears(_topic(market))
+        known = not live.row.doubtful and self._hearing.hears(_topic(market))
         quality = Quality.GOOD if known else Quality.RESYNCING
         return freshness((self._hearing.proof, live.seeded), self._monotonic(), quality)
-
-    def last_id(self, market: str, number: int) -> str:
-        """Return the id of the trade before `number`; empty when it is not kept."""
-        live = self._live[market]
-        at = number - 1 - live.first
-        return live.row[at].id if 0 <= at < len(live.row) else ""
 
     # --- what the feed tells ---
 
@@ -139,17 +112,14 @@ class LiveTrades:
         if not isinstance(frame, TradeSeen) or frame.market not in self._live:
             return
         live = self._live[frame.market]
-        if live.waiting is not None:
-            live.waiting.append(frame.trade)
-            del live.waiting[:-KEPT_TRADES]
-        elif _append(live, frame.trade):
+        if live.row.hear(frame.trade):
             self._tell(live, frame.market)
 
     def subscribed(self, topics: Iterable[Topic]) -> None:
         """Read the lists of these markets: they bridge what was not heard."""
         for topic in topics:
             live = self._live.setdefault(topic.market, _Live())
-            _doubt(live)
+            live.doubt()
             if live.reading is None and not self._closed:
                 live.reading = asyncio.create_task(self._read(topic.market, live), name=f"trades {topic.market}")
 
@@ -169,7 +139,7 @@ class LiveTrades:
     def lost(self) -> None:
         """Wait for the next subscription."""
         for market, live in self._live.items():
-            _doubt(live)
+            live.doubt()
             self._tell(live, market)
 
     async def close(self) -> None:
@@ -196,18 +166,18 @@ class LiveTrades:
 
     async def _read(self, market: str, live: _Live) -> None:
         try:
-            while live.waiting is not None and self._hearing.hears(_topic(market)):
-                epoch, proof = live.epoch, Proof(datetime.now(UTC), self._monotonic())
+            while live.row.doubtful and self._hearing.hears(_topic(market)):
+                epoch, proof = live.row.epoch, Proof(datetime.now(UTC), self._monotonic())
                 try:
                     listed = await self._exchange.trades(market, LISTED_TRADES, Window())
                 except Failure as failure:
                     logs.log("trades_not_read", level=logs.WARNING, market=market, reason=failure.reason)
                     await asyncio.sleep(PAUSE_SECONDS)
                     continue
-                if live.epoch != epoch:
+                if live.row.epoch != epoch:
                     await asyncio.sleep(PAUSE_SECONDS)
                     continue
-                _bridge(live, listed[::-1])
+                live.row.bridge(listed[::-1])
                 live.seeded = proof
                 live.listed.set()
                 self._tell(live, market)
@@ -222,76 +192,39 @@ class LiveTrades:
 class TradesReader:
     """One reader's place in a market's trades."""
 
-    def __init__(self, trades: LiveTrades, market: str, slots: Slots[str], number: int, gap: bool) -> None:  # noqa: FBT001 - the two results of `_place`
-        """Begin before the trade of this number; `gap`: some may be missing before it."""
+    def __init__(self, trades: LiveTrades, market: str, slots: Slots[str], after_id: str) -> None:
+        """Begin after the trade of this id, or with the next one when it is empty."""
         self._trades = trades
         self._market = market
         self._slots = slots
-        self._number = number
-        self._gap = gap
+        self._after_id = after_id
+        self._place = trades.row(market).place(after_id)
         self._begun = False
 
     async def next(self) -> TradesState:
-        """Wait for trades and return them; the first state may have none.
+        """Wait for trades and return them; the first state may have none, and then goes on where the reader was.
 
         Raises:
             Unavailable: the service stops.
         """
-        while True:
-            trades, number, gap = self._trades.after(self._market, self._number)
-            if trades or not self._begun:
-                break
+        while (state := self._state()) is None:
             await self._slots.take()
-        gap, self._gap = gap or self._gap, False
-        self._number, self._begun = number, True
-        last_id = trades[-1].id if trades else self._trades.last_id(self._market, number)
-        return TradesState(trades, last_id, gap, self._trades.freshness(self._market))
+        self._begun = True
+        return state
+
+    def _state(self) -> TradesState | None:
+        row, age = self._trades.row(self._market), self._trades.freshness(self._market)
+        if self._place is None:
+            self._place = row.place(self._after_id)
+        if self._place is None:
+            return None if self._begun else TradesState((), self._after_id, gap=False, freshness=age)
+        number, missed = self._place
+        trades, end, gap = row.after(number)
+        if not trades and self._begun:
+            return None
+        self._place = end, False
+        return TradesState(trades, trades[-1].id if trades else row.last_id(end), gap or missed, age)
 
 
 def _topic(market: str) -> Topic:
     return Topic(Channel.TRADES, market)
-
-
-def _doubt(live: _Live) -> None:
-    # What is heard waits from now on, for a list asked for from now on: that one shows what lies before it.
-    live.epoch += 1
-    live.waiting = []
-    live.listed.clear()
-
-
-def _append(live: _Live, trade: PublicTrade) -> bool:
-    if trade.id in live.ids:
-        return False
-    live.row.append(trade)
-    live.ids.add(trade.id)
-    if len(live.row) > KEPT_TRADES:
-        live.ids.discard(live.row.popleft().id)
-        live.first += 1
-    return True
-
-
-def _bridge(live: _Live, listed: Iterable[PublicTrade]) -> None:
-    # Whole: the list reaches back to a trade that is kept, or it is shorter than the exchange would have made it.
-    rows = list(listed)
-    whole = not live.row or len(rows) < LISTED_TRADES or any(trade.id in live.ids for trade in rows)
-    if not whole:
-        live.holes.append(live.next)
-    oldest_ms = live.row[-1].timestamp_ms if live.row else 0
-    for trade in _in_order([each for each in rows if each.timestamp_ms >= oldest_ms], live.waiting or []):
-        _append(live, trade)
-    live.waiting = None
-
-
-def _in_order(listed: list[PublicTrade], heard: list[PublicTrade]) -> list[PublicTrade]:
-    # What was heard lacks none of its own. The list says what was before it, and may know what will be heard next.
-    ids = {trade.id for trade in heard}
-    before = next((at for at, trade in enumerate(listed) if trade.id in ids), len(listed))
-    return [*listed[:before], *heard, *(trade for trade in listed[before:] if trade.id not in ids)]
-
-
-def _place(live: _Live, after_id: str) -> tuple[int, bool]:
-    if not after_id:
-        return live.next, False
-    if after_id not in live.ids:
-        return live.first, True
-    return next(live.first + at + 1 for at, trade in enumerate(live.row) if trade.id == after_id), False

@@ -16,9 +16,11 @@ from bitvavo.wire import PublicTrade, TickerBook
 from kernel.errors import Unavailable
 from market_service.candles import Candles
 from market_service.catalogue import Catalogue
+from market_service.live import trades as live_trades
 from market_service.live.candles import LiveCandles
 from market_service.live.tickers import LiveTickers
-from market_service.live.trades import LISTED_TRADES, LiveTrades
+from market_service.live.trade_row import LISTED_TRADES
+from market_service.live.trades import LiveTrades
 from market_service.model import CandleState, Interval, Quality, Window
 from tests.market_service.fake_exchange import FakeExchange
 
@@ -173,6 +175,22 @@ async def test_a_trade_that_was_not_heard_is_told_though_an_older_list_arrives(
         trades.heard(TradeSeen(MARKET, trade(3)))
         (await exchange.asked_times(3)).set()
         assert await seen(trades, until="t3") == (["t2", "t3"], False)
+
+
+async def test_a_reader_that_resumes_before_the_list_is_there_gets_no_trade_twice(
+    exchange: Slow, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_trades, "FIRST_LIST_SECONDS", 0.05)
+    exchange.traded += [trade(1), trade(2), trade(3)]
+    async with all_trades(exchange, catalogue, Voice(TRADES)) as trades:
+        trades.subscribed([TRADES])
+        listing = await exchange.asked_times(1)
+        async with asyncio.timeout(WAIT_SECONDS), trades.watch(MARKET, "t2") as reader:
+            first = await reader.next()
+            assert (first.trades, first.last_id, first.gap) == ((), "t2", False)  # who begins anew by it loses nothing
+            listing.set()
+            state = await reader.next()
+            assert ([each.id for each in state.trades], state.gap) == (["t3"], False)
 
 
 async def test_trades_heard_while_the_list_was_out_of_reach_keep_their_order(

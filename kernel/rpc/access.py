@@ -38,6 +38,11 @@ class Access:
         self._path = path
         self._seen = _signature(path)
         self._grants: Mapping[str, Grant] = load_access(path)
+        self._number = 0
+
+    def number(self) -> int:
+        """Return which reading of the file is in force; it grows with each one taken."""
+        return self._number
 
     def identify(self, context: Context) -> Actor:
         """Derive the actor from the certificate the connection was made with. A name without a grant has no rights."""
@@ -73,6 +78,7 @@ class Access:
             message = f"{first}{f' and {len(more)} more problems' if more else ''}; what was in force stays"
             raise_alarm(ACCESS_FILE_BAD, message, subject=str(self._path))
         else:
+            self._number += 1
             logs.log("access_taken", clients=len(self._grants))
         self._seen = seen
 

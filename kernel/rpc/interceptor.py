@@ -14,7 +14,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from time import perf_counter
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self
 
 import grpc
 import grpc.aio
@@ -28,14 +28,14 @@ from kernel.rpc.call import Context
 from kernel.rpc.metering import meter_of
 from kernel.rpc.patience import Patience, TooLate, read, write_all
 from kernel.rpc.room import Room
+from kernel.rpc.standing import Number, Standing
 from kernel.rpc.status import Refusal, internal, plain_refusal, refusal
-from kernel.rpc.users import Path, user_paths, users_of
+from kernel.rpc.users import Handler, users_named, users_of
 from kernel.rpc.validation import validate
 
 OPEN_SEATS: Final = 64
 """For each service that is open to everyone, health and reflection: they are answered also when the room is full."""
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Unary = Callable[[Any, Context], Awaitable[Any]]
 Stream = Callable[[Any, Context], AsyncGenerator[Any, None]]
 Serve = Callable[[Any, Context], Awaitable[None]]
@@ -54,12 +54,14 @@ class Interceptor:
         calls_max: int,
         metadata_bytes_max: int,
         identify: actor.Identify = actor.identify_local,
+        access_in_force: Number = lambda: 0,
     ) -> None:
         """Take the service's name for ErrorInfo, the right of each "/package.Service/Method", and how many at once."""
         self.metadata_bytes_max = metadata_bytes_max
         self.domain = domain
         self.rights = rights
         self.identify = identify
+        self.access_in_force = access_in_force
         self.patience = patience
         self._room = Room(calls_max)
         self._open_rooms: dict[str, Room] = {}
@@ -95,6 +97,7 @@ class _Method:
     __slots__ = (
         "_decode",
         "_encode",
+        "access_in_force",
         "domain",
         "identify",
         "metadata_bytes_max",
@@ -116,6 +119,7 @@ class _Method:
         self.stream = handler.response_streaming
         self.domain = around.domain
         self.identify = around.identify
+        self.access_in_force = around.access_in_force
         self.users = users_named(handler)
         self.patience = around.patience
         self.metadata_bytes_max = around.metadata_bytes_max
@@ -139,7 +143,8 @@ class _Method:
         async def serve(_: object, context: Context) -> None:
             async with _Surroundings(self, context) as around:
                 around.admit()
-                await self._write_all(behaviour(await self._only_request(context), context), context)
+                request = await self._only_request(context)
+                await self._write_all(behaviour(request, context), context, request)
 
         return serve
 
@@ -168,16 +173,28 @@ class _Method:
             raise Invalid(reasons.INVALID_REQUEST, message) from None
         if isinstance(request, Message):
             validate(request)
-            for user in users_of(request, self.users):
-                actor.require_user(user, self.right)
+            self._require_users(request)
         return request
 
-    async def _write_all(self, answers: AsyncGenerator[Any, None], context: Context) -> None:
-        await write_all(answers, self._written, context, self.patience.read_seconds)
+    def _require_users(self, request: Message) -> None:
+        for user in users_of(request, self.users):
+            actor.require_user(user, self.right)
 
-    def _written(self, answer: object) -> object:
-        """Return an answer's bytes; a stream that says the same to many brings them along."""
-        return answer if isinstance(answer, bytes) else self._encode(answer)
+    async def _write_all(self, answers: AsyncGenerator[Any, None], context: Context, request: object = None) -> None:
+        def admit_again() -> None:
+            actor.act_as(self.identify(context))
+            actor.require(self.right)
+            if isinstance(request, Message):
+                self._require_users(request)
+
+        standing = Standing(self.access_in_force, admit_again)
+
+        def written(answer: object) -> object:
+            # A stream that says the same to many brings the bytes along.
+            standing.require()
+            return answer if isinstance(answer, bytes) else self._encode(answer)
+
+        await write_all(answers, written, context, self.patience.read_seconds)
 
 
 class _Surroundings:
@@ -257,18 +274,6 @@ class _Surroundings:
         if answer is not None:
             about |= {"reason": answer.reason, "message": answer.message}
         logs.log_fields("call", about, level=_level(code, quiet=self._method.quiet), error=error)
-
-
-def users_named(handler: Handler) -> tuple[Path, ...]:
-    """Return where the requests of a method name users; a method that deals in bytes has no names to read.
-
-    Raises:
-        UnreadableUser: in a form that nobody would check.
-    """
-    kind = getattr(handler.request_deserializer, "__self__", None)  # FromString is bound to its message class
-    if not (isinstance(kind, type) and issubclass(kind, Message)):
-        return ()
-    return user_paths(kind.DESCRIPTOR)  # type: ignore[arg-type]  # the stubs know two classes of the same shape
 
 
 async def _within(deadline: asyncio.Timeout, answer: Awaitable[object]) -> object:

@@ -24,12 +24,12 @@ from grpc_reflection.v1alpha._async import ReflectionServicer  # type: ignore[im
 from kernel import logs
 from kernel.environment import is_loopback
 from kernel.rpc import health
-from kernel.rpc.actor import OPEN, Right, identify_local
-from kernel.rpc.interceptor import Handler, Interceptor, users_named
+from kernel.rpc.actor import OPEN, Right
+from kernel.rpc.interceptor import Interceptor
 from kernel.rpc.patience import Patience
 from kernel.rpc.perimeter import Perimeter
 from kernel.rpc.tls import TlsRefusal
-from kernel.rpc.users import UnreadableUser
+from kernel.rpc.users import Handler, UnreadableUser, users_named
 
 Servicer = TypeVar("Servicer")
 Handlers = Mapping[str, Handler]
@@ -114,7 +114,7 @@ class RpcServer:
             self._limits.patience,
             self._limits.concurrent_rpcs,
             self._limits.metadata_bytes * HARD_LIMIT_TIMES,
-            identify_local if perimeter is None else perimeter.access.identify,
+            *(() if perimeter is None else (perimeter.access.identify, perimeter.access.number)),
         )
         self._services: dict[str, Handlers] = {}
         self._server = grpc.aio.server(

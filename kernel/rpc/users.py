@@ -5,19 +5,35 @@ is refused when the server is built, until this module learns to read it.
 """
 
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
+
+if TYPE_CHECKING:
+    import grpc
 
 FIELD: Final = "user_id"
 MAX_DEPTH: Final = 8
 
 Path: TypeAlias = tuple[str, ...]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class UnreadableUser(Exception):  # noqa: N818 - it refuses to build a server
     """A field names users in a form that nobody would check; the message names it."""
+
+
+def users_named(handler: Handler) -> tuple[Path, ...]:
+    """Return where the requests of a method name users; a method that deals in bytes has no names to read.
+
+    Raises:
+        UnreadableUser: in a form that nobody would check.
+    """
+    kind = getattr(handler.request_deserializer, "__self__", None)  # FromString is bound to its message class
+    if not (isinstance(kind, type) and issubclass(kind, Message)):
+        return ()
+    return user_paths(kind.DESCRIPTOR)  # type: ignore[arg-type]  # the stubs know two classes of the same shape
 
 
 def user_paths(request: Descriptor) -> tuple[Path, ...]:

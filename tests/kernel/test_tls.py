@@ -220,6 +220,34 @@ def test_a_service_does_not_start_with_files_that_do_not_fit(tmp_path: Path) -> 
         open_perimeter(desk.files, "scratch")
 
 
+async def test_a_stream_that_is_open_ends_with_the_first_message_after_its_right_was_taken_away(served: Served) -> None:
+    go_on = asyncio.Event()
+
+    async def long(_request: Generated) -> AsyncIterator[Any]:
+        yield served.scratch.pb2.Answer(text="1")
+        await go_on.wait()
+        go_on.clear()
+        yield served.scratch.pb2.Answer(text="2")
+        await go_on.wait()
+        yield served.scratch.pb2.Answer(text="3")
+
+    served.servicer.follow = long
+    authority = served.desk.authority
+    async with channel_as(authority.leaf("caller"), authority, served.address) as channel:
+        stream = served.stub(channel).Follow(served.scratch.order(), timeout=30)
+        assert (await stream.read()).text == "1"
+        served.desk.files.access.write_text(ACCESS + ACCESS.splitlines()[-1].replace("caller", "another") + "\n")
+        served.perimeter.access.refresh()
+        go_on.set()
+        assert (await stream.read()).text == "2"  # another's line changed, not his
+        served.desk.files.access.write_text(ACCESS.replace("caller", "another"))
+        served.perimeter.access.refresh()
+        go_on.set()
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stream.read()
+        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
 async def test_a_channel_calls_with_the_replaced_certificate_and_a_call_under_way_ends_well(served: Served) -> None:
     """The client's side of a rotation: the new authority lets in only what was made anew."""
     client = open_desk(served.desk.folder / "client", "caller")

@@ -19,7 +19,7 @@ HOLES_MAX: Final = 64
 class TradeRow:
     """The newest trades, oldest first, each with a number; numbers only grow. Begins in doubt."""
 
-    __slots__ = ("_first", "_holes", "_ids", "_trades", "_waiting", "epoch")
+    __slots__ = ("_first", "_holes", "_ids", "_news", "_trades", "_waiting", "epoch")
 
     def __init__(self) -> None:
         """Begin without trades."""
@@ -28,6 +28,7 @@ class TradeRow:
         self._trades: deque[PublicTrade] = deque()
         self._ids: set[str] = set()
         self._first = 0
+        self._news = 0  # number of the first trade heard during the last doubt
         self._holes: deque[int] = deque(maxlen=HOLES_MAX)
         self._waiting: list[PublicTrade] | None = []
 
@@ -58,7 +59,11 @@ class TradeRow:
         if not whole:
             self._holes.append(self._next)
         oldest_ms = self._trades[-1].timestamp_ms if self._trades else 0
-        for trade in _in_order([each for each in listed if each.timestamp_ms >= oldest_ms], self._waiting or []):
+        before, heard = _in_order([each for each in listed if each.timestamp_ms >= oldest_ms], self._waiting or [])
+        for trade in before:
+            self._append(trade)
+        self._news = self._next
+        for trade in heard:
             self._append(trade)
         self._waiting = None
 
@@ -79,13 +84,13 @@ class TradeRow:
         at = number - 1 - self._first
         return self._trades[at].id if 0 <= at < len(self._trades) else ""
 
-    def place(self, after_id: str) -> tuple[int, bool] | None:
+    def place(self, after_id: str, *, waited: bool = False) -> tuple[int, bool] | None:
         """Return the number after the trade of this id, or of the next when it is empty, and whether some may lack.
 
-        None: that trade is not kept, and may be among those that the list will show.
+        None: only the list will show. Who has `waited` for it without an id begins with what was heard meanwhile.
         """
         if not after_id:
-            return self._next, False
+            return None if self.doubtful else (self._news if waited else self._next, False)
         if after_id in self._ids:
             at = next(at for at, trade in enumerate(self._trades) if trade.id == after_id)
             return self._first + at + 1, False
@@ -106,8 +111,8 @@ class TradeRow:
         return True
 
 
-def _in_order(listed: list[PublicTrade], heard: list[PublicTrade]) -> list[PublicTrade]:
+def _in_order(listed: list[PublicTrade], heard: list[PublicTrade]) -> tuple[list[PublicTrade], list[PublicTrade]]:
     # What was heard lacks none of its own. The list says what was before it, and may know what will be heard next.
     ids = {trade.id for trade in heard}
     before = next((at for at, trade in enumerate(listed) if trade.id in ids), len(listed))
-    return [*listed[:before], *heard, *(trade for trade in listed[before:] if trade.id not in ids)]
+    return listed[:before], [*heard, *(trade for trade in listed[before:] if trade.id not in ids)]

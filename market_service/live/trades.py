@@ -215,7 +215,7 @@ class TradesReader:
     def _state(self) -> TradesState | None:
         row, age = self._trades.row(self._market), self._trades.freshness(self._market)
         if self._place is None:
-            self._place = row.place(self._after_id)
+            self._place = row.place(self._after_id, waited=True)
         if self._place is None:
             return None if self._begun else TradesState((), self._after_id, gap=False, freshness=age)
         number, missed = self._place

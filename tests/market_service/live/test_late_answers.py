@@ -193,6 +193,22 @@ async def test_a_reader_that_resumes_before_the_list_is_there_gets_no_trade_twic
             assert ([each.id for each in state.trades], state.gap) == (["t3"], False)
 
 
+async def test_a_reader_from_now_on_who_waited_for_the_list_hears_nothing_of_before(
+    exchange: Slow, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_trades, "FIRST_LIST_SECONDS", 0.05)
+    exchange.traded += [trade(1), trade(2), trade(3)]
+    async with all_trades(exchange, catalogue, Voice(TRADES)) as trades:
+        trades.subscribed([TRADES])
+        listing = await exchange.asked_times(1)
+        async with asyncio.timeout(WAIT_SECONDS), trades.watch(MARKET, "") as reader:
+            assert (await reader.next()).trades == ()
+            trades.heard(TradeSeen(MARKET, trade(4)))
+            listing.set()
+            state = await reader.next()
+            assert ([each.id for each in state.trades], state.gap) == (["t4"], False)
+
+
 async def test_trades_heard_while_the_list_was_out_of_reach_keep_their_order(
     exchange: Slow, catalogue: Catalogue
 ) -> None:

@@ -1,7 +1,7 @@
 """Writes what the exchange says to compressed files, as it arrives, within a bound on disk and on memory.
 
 The feed shows it every frame; a thread writes. A disk that is too slow costs frames of the recording, never of the
-service, and the recording says how many. The oldest file goes when there are too many.
+service, and so does one that fails; the recording says how many. The oldest file goes when there are too many.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import gzip
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -22,7 +23,9 @@ from market_service.ports import Exchange
 MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 WRITE_SECONDS: Final = 0.5
 
-_RECORDED: Final = counter("market_recorded_frames_total", "Frames recorded or dropped by the recorder.", ["how"])
+_RECORDED: Final = counter(
+    "market_recorded_frames_total", "Frames and snapshots taken to be recorded, and lines dropped.", ["how"]
+)
 
 
 class Recorder:
@@ -39,15 +42,14 @@ class Recorder:
         self._writing = threading.Lock()
         self._counted = {how: _RECORDED.labels(how) for how in ("written", "dropped")}
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits to be written."""
+        return self._waiting_bytes
+
     def frame(self, raw: bytes, *, readable: bool) -> None:
         """Record a frame."""
-        if self._waiting_bytes + len(raw) > MAX_WAITING_BYTES:
-            self._dropped += 1
-            self._counted["dropped"].inc()
-            return
-        self._tell_dropped()
-        self._counted["written"].inc()
-        self._keep(frame_line(self._now_ns(), raw, readable=readable))
+        self._record(frame_line(self._now_ns(), raw, readable=readable))
 
     def socket(self, state: str) -> None:
         """Record that the socket is open or lost."""
@@ -55,7 +57,7 @@ class Recorder:
 
     def snapshot(self, book: Book) -> None:
         """Record a snapshot."""
-        self._keep(snapshot_line(self._now_ns(), book))
+        self._record(snapshot_line(self._now_ns(), book))
 
     def watching(self, exchange: Exchange) -> Exchange:
         """Return the exchange with an eye on its snapshots."""
@@ -66,12 +68,22 @@ class Recorder:
         try:
             while True:
                 await asyncio.sleep(WRITE_SECONDS)
-                await asyncio.to_thread(self._write, self._taken())
+                self._drop(await asyncio.to_thread(self._write, self._taken()))
         finally:
-            self._write(self._taken())
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            self._drop(self._write(self._taken()))
+            self._close()
+
+    def _record(self, line: bytes) -> None:
+        if self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
+            self._drop(1)
+            return
+        self._tell_dropped()
+        self._counted["written"].inc()
+        self._keep(line)
+
+    def _drop(self, lines: int) -> None:
+        self._dropped += lines
+        self._counted["dropped"].inc(lines)
 
     def _keep(self, line: bytes) -> None:
         self._waiting.append(line)
@@ -86,10 +98,23 @@ class Recorder:
         taken, self._waiting, self._waiting_bytes = self._waiting, [], 0
         return taken
 
-    def _write(self, lines: list[bytes]) -> None:
+    def _write(self, lines: list[bytes]) -> int:
+        """Return how many lines the disk did not take; the next ones begin another file."""
         # The last lines are written by the loop's own thread, when another may still be at work on those before.
         with self._writing:
-            self._write_alone(lines)
+            try:
+                self._write_alone(lines)
+            except OSError as error:
+                logs.log("recording_failed", level=logs.ERROR, error=error, lines=len(lines))
+                self._close()
+                return len(lines)
+        return 0
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # a disk that is full does not take the end of a file either
+                file.close()
 
     def _write_alone(self, lines: list[bytes]) -> None:
         if not lines:
@@ -99,8 +124,7 @@ class Recorder:
             self._remove_oldest()
         self._file.write(b"".join(lines))
         if self._file.size() >= self._settings.file_bytes:
-            self._file.close()
-            self._file = None
+            self._close()
 
     def _remove_oldest(self) -> None:
         files = sorted(self._settings.folder.glob(f"*{SUFFIX}"))
@@ -125,8 +149,10 @@ class _File:
         return self._raw.tell()
 
     def close(self) -> None:
-        self._packed.close()
-        self._raw.close()
+        try:
+            self._packed.close()
+        finally:
+            self._raw.close()
 
 
 class _Watched:

@@ -16,7 +16,8 @@ import orjson
 import pytest
 
 from bitvavo.frames import read_frame
-from market_service.live.recorder import Recorder
+from bitvavo.wire import Book, Level
+from market_service.live.recorder import MAX_WAITING_BYTES, Recorder
 from market_service.live.recording import Entry, event_line, frame_line, read_entries
 from market_service.live.replay import Tally, for_simulator, paced, replay
 from market_service.live.settings import RecordingSettings
@@ -177,3 +178,31 @@ async def test_a_disk_that_is_too_slow_costs_frames_of_the_recording_and_it_says
     assert sum(entry.dropped for entry in entries) == 20 - sum(entry.frame == large for entry in entries)
     assert entries[-1].frame == DELTA
     assert event_line(1, dropped=3) == b'{"at":1,"dropped":3}\n'
+
+
+async def test_a_disk_that_fails_costs_what_it_did_not_take_and_the_recording_goes_on_when_it_works(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "gone"
+    recorder = Recorder(RecordingSettings(folder, file_bytes=10**9, max_files=3))
+    running = asyncio.create_task(recorder.run())
+    for _ in range(3):
+        recorder.frame(DELTA, readable=True)
+    await asyncio.sleep(0.8)
+    folder.mkdir()
+    recorder.frame(DELTA, readable=True)
+    await asyncio.sleep(0.8)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    (path,) = folder.iterdir()
+    entries = list(read_entries(path))
+    assert [entry.dropped for entry in entries if entry.dropped] == [3]
+    assert [entry.frame for entry in entries if entry.frame] == [DELTA]
+
+
+async def test_snapshots_wait_for_a_slow_disk_within_the_same_bound_as_frames(tmp_path: Path) -> None:
+    recorder = Recorder(RecordingSettings(tmp_path, file_bytes=10**9, max_files=3))
+    levels = tuple(Level(Decimal(n), Decimal(1)) for n in range(1, 1_001))
+    for nonce in range(1_000):  # nobody writes
+        recorder.snapshot(Book(MARKET, nonce, levels, levels, None))
+    assert recorder.waiting_bytes <= MAX_WAITING_BYTES

@@ -16,6 +16,7 @@ from kernel.attestation import Attestation, Outcome, Role, path_of
 from kernel.attestation_watch import read_written
 from kernel.environment import SettingsError
 from kernel.secret import Secret, SecretFileError
+from standalone.secret_files import write_secret
 from tests.attest.exchange import KEYS, Bench, Key, declare, replace_key
 
 PATIENCE_SECONDS = 30.0
@@ -165,6 +166,26 @@ async def test_a_replaced_key_is_attested_at_once_and_not_half_replaced(bench: B
     assert [each.outcome for each in shown] == [Outcome.PROVED] * 2
     assert [each.fingerprint for each in shown] == [shown[0].fingerprint, fingerprint_of(new.key)]
     assert standing(settings) == shown[1]
+
+
+@pytest.mark.parametrize("first", ["declaration", "key", "secret"])
+async def test_files_that_are_replaced_slowly_take_nothing_back_from_the_key_in_use(bench: Bench, first: str) -> None:
+    files, new = await bench.make(VIEW), await bench.make(VIEW)
+    settings, shown = bench.settings(Role.MARKET, files), list[Attestation]()
+    steps: dict[str, Callable[[], object]] = {
+        "declaration": lambda: declare(files.key_file.parent / "declaration.yaml", fingerprint_of(new.key)),
+        "key": lambda: write_secret(files.key_file, new.key),
+        "secret": lambda: write_secret(files.secret_file, new.secret),
+    }
+    async with running(settings, shown, every_seconds=3_600):
+        await until(lambda: len(shown) == 1)
+        steps.pop(first)()
+        await asyncio.sleep(6)  # a person looks for the other files
+        assert standing(settings) == shown[0]
+        for step in steps.values():
+            step()
+        await until(lambda: standing(settings).fingerprint == fingerprint_of(new.key))
+    assert {each.outcome for each in shown} == {Outcome.PROVED}
 
 
 async def test_a_key_with_more_rights_put_in_its_place_is_refused_at_once(bench: Bench) -> None:

@@ -13,13 +13,18 @@ ACCESS: Final = (
         (
             Edit(
                 "kernel/rpc/interceptor.py",
-                "            for user in users_of(request, self.users):\n"
-                "                actor.require_user(user, self.right)\n",
-                "",
+                "            validate(request)\n            self._require_users(request)\n",
+                "            validate(request)\n",
             ),
         ),
         "tests/access/test_matrix.py"
         "::test_the_right_client_is_refused_for_a_user_it_does_not_serve[/trade.v1.TradeService/GetProposal]",
+    ),
+    Mutant(
+        "stream-right",
+        "the second look at the caller of an open stream after access.yaml has changed",
+        (Edit("kernel/rpc/interceptor.py", "            standing.require()\n", ""),),
+        f"{TLS_TESTS}::test_a_stream_that_is_open_ends_with_the_first_message_after_its_right_was_taken_away",
     ),
     Mutant(
         "common-name-identity",

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 90.0
 POLL_SECONDS = 0.3
 PROJECT = "interlock"
 STANDING = "INTERLOCK_DEPLOYMENT_STANDS"
-"""A variable that says: what runs now is what is to be looked at."""
+"""A variable that says: what runs now, by the compose file it names, is what is to be looked at."""
 PROGRAMS = Path(sys.executable).parent
 
 LEDGER = """
@@ -81,6 +81,18 @@ def container(service: str) -> str:
     if len(found) != 1:
         raise DockerError(f"{len(found)} containers of {service}")
     return found[0]
+
+
+def bring(service: str) -> None:
+    """Ask for one service by its name, as the deployment stands."""
+    file = os.environ.get(STANDING, "docker-compose.yml")
+    compose = ("compose", "--project-name", PROJECT, "--project-directory", str(ROOT), "--file", file)
+    docker(*compose, "up", "--detach", "--no-build", service)
+
+
+def remove(services: Collection[str]) -> None:
+    """Remove containers of services, running or not; what they wrote stays in its volumes."""
+    docker("rm", "--force", *map(container, services))
 
 
 def inside(service: str, program: str, *words: str) -> str:

@@ -3,7 +3,7 @@
 `make compose-mutants` (an hour). A setting is a key of a service, an entry of a list or a map in it, or a key of a
 network; what the services share is taken out of all of them at once. Each time the changed containers are brought up
 and looked at by inspection and from inside, as in the gate; the file's text is compared nowhere. Prints a line per
-setting; exits 1 when one is not missed. `--only TEXT` keeps the settings whose path holds the text.
+setting; exits 1 when one is not missed. `--only TEXT`, as often as wanted, keeps the settings whose path holds a text.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from tests.containers.docker import ROOT
 
 Steps = tuple[str | int, ...]
 
-LOOKS: Final = ("tests/containers/test_hardening.py", "tests/containers/test_walls.py")
+LOOKS: Final = tuple(f"tests/containers/test_{name}.py" for name in ("hardening", "walls", "order"))
 UP_SECONDS: Final = 200
 LOOK_SECONDS: Final = 300
 SHARED: Final = "x-hardened"
@@ -36,18 +36,18 @@ NOT_RUN: Final = frozenset({"build"})
 def main() -> int:
     """Run the campaign."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--only", default="", help="settings whose path holds this text")
-    only: str = arguments.parse_args().only
+    arguments.add_argument("--only", action="append", metavar="TEXT", help="settings whose path holds this text")
+    only: list[str] = arguments.parse_args().only or [""]
     whole = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    chosen = [steps for steps in settings(whole) if only in named(steps)]
+    chosen = [steps for steps in settings(whole) if any(text in named(steps) for text in only)]
     running.take_down()
     running.bring_up()
     survivors = 0
     try:
         for number, steps in enumerate(chosen, start=1):
             began = time.monotonic()
-            if steps[0] == "networks" or "depends_on" in steps:
-                running.take_down()  # compose changes no network that is there, and an order shows at a first start
+            if steps[0] == "networks":
+                running.take_down()  # compose changes no network that is there
             noticed = missed_by(without(whole, steps))
             survivors += not noticed
             told = noticed or "NOT MISSED"
@@ -107,21 +107,25 @@ def missed_by(changed: dict[str, Any]) -> str:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(changed, file)
         file.flush()
-        words = ["docker-compose", "--project-name", running.PROJECT, "--project-directory", str(ROOT)]
-        words += ["--file", file.name, "up", "--detach", "--no-build", "--remove-orphans", "--timeout", "5"]
-        try:
-            came_up = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=UP_SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            return "it does not come up in time"
-    if came_up.returncode:
-        return f"it does not come up: {came_up.stderr.strip().splitlines()[-1][:90]}"
-    return first_failure()
+        return not_coming_up(file.name) or first_failure(file.name)
 
 
-def first_failure() -> str:
-    """Run the looks at the running deployment until one fails; return its name."""
+def not_coming_up(file: str) -> str:
+    """Bring the deployment of a compose file up; return what is wrong with that, empty when nothing is."""
+    words = ["docker-compose", "--project-name", running.PROJECT, "--project-directory", str(ROOT), "--file", file]
+    words += ["up", "--detach", "--no-build", "--remove-orphans", "--timeout", "5"]
+    try:
+        came_up = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=UP_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return "it does not come up in time"
+    said = came_up.stderr.strip().splitlines() or [f"exit code {came_up.returncode}"]
+    return f"it does not come up: {said[-1][:90]}" if came_up.returncode else ""
+
+
+def first_failure(file: str) -> str:
+    """Run the looks at the running deployment of a compose file until one fails; return its name."""
     words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *LOOKS]
-    environment = {**os.environ, running.STANDING: "true"}
+    environment = {**os.environ, running.STANDING: file}
     ran = subprocess.run(
         words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LOOK_SECONDS, check=False
     )

@@ -106,16 +106,6 @@ def test_no_way_out_leads_from_where_only_ours_meet(network: str) -> None:
     assert inspect(f"{running.PROJECT}_{network}")["Internal"]
 
 
-@pytest.mark.parametrize("service", LASTING)
-def test_a_lasting_container_is_watched_started_again_and_stopped_with_patience(service: str) -> None:
-    running.await_true(f"{service} is healthy", lambda: running.healthy(service))
-    told = asked(service)
-    assert told["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
-    assert told["Config"]["Healthcheck"]["Retries"] >= 24
-    if service in {"market_db", "trade_db", "market_service", "trade_service"}:
-        assert told["Config"]["StopTimeout"] == 30
-
-
 SECOND_NS: Final = 1_000_000_000
 CHECKS: Final[Mapping[str, tuple[int, int, int]]] = {
     **dict.fromkeys(("market_db", "trade_db"), (2, 3, 60)),
@@ -208,3 +198,13 @@ def test_a_container_writes_into_its_own_rows_only_and_never_sees_the_engine(ser
     mounts = asked(service)["Mounts"]
     assert {each["Destination"] for each in mounts if each["RW"]} == WRITES.get(service, set())
     assert not [each for each in mounts if "docker.sock" in each["Source"] + each["Destination"]]
+
+
+@pytest.mark.parametrize("service", LASTING)
+def test_a_lasting_container_is_watched_started_again_and_stopped_with_patience(service: str) -> None:
+    running.await_true(f"{service} is healthy", lambda: running.healthy(service))
+    told = asked(service)
+    assert told["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    assert told["Config"]["Healthcheck"]["Retries"] >= 24
+    if service in {"market_db", "trade_db", "market_service", "trade_service"}:
+        assert told["Config"]["StopTimeout"] == 30

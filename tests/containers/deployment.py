@@ -91,8 +91,9 @@ def bring(service: str) -> None:
 
 
 def remove(services: Collection[str]) -> None:
-    """Remove containers of services, running or not; what they wrote stays in its volumes."""
-    docker("rm", "--force", *map(container, services))
+    """Remove containers of services, running or not; what they wrote stays in volumes with a name."""
+    for service in services:
+        docker("rm", "--force", "--volumes", container(service))
 
 
 def inside(service: str, program: str, *words: str) -> str:

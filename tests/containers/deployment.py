@@ -75,9 +75,7 @@ def container(service: str) -> str:
     Raises:
         DockerError: there is none.
     """
-    labels = [f"label=com.docker.compose.project={PROJECT}", f"label=com.docker.compose.service={service}"]
-    words = [word for label in (*labels, "label=com.docker.compose.oneoff=False") for word in ("--filter", label)]
-    found = docker("ps", "--all", "--quiet", *words).split()
+    found = _containers(service)
     if len(found) != 1:
         raise DockerError(f"{len(found)} containers of {service}")
     return found[0]
@@ -91,9 +89,9 @@ def bring(service: str) -> None:
 
 
 def remove(services: Collection[str]) -> None:
-    """Remove containers of services, running or not; what they wrote stays in volumes with a name."""
-    for service in services:
-        docker("rm", "--force", "--volumes", container(service))
+    """Remove what there is of services' containers; what they wrote stays in volumes with a name."""
+    for found in filter(None, map(_containers, services)):
+        docker("rm", "--force", "--volumes", *found)
 
 
 def inside(service: str, program: str, *words: str) -> str:
@@ -135,3 +133,9 @@ def kill(service: str) -> None:
 def starts(service: str) -> int:
     """Say how often the engine has started it again."""
     return int(inspect(container(service))["RestartCount"])
+
+
+def _containers(service: str) -> list[str]:
+    labels = [f"label=com.docker.compose.project={PROJECT}", f"label=com.docker.compose.service={service}"]
+    words = [word for label in (*labels, "label=com.docker.compose.oneoff=False") for word in ("--filter", label)]
+    return docker("ps", "--all", "--quiet", *words).split()

@@ -122,8 +122,8 @@ def not_coming_up(file: str) -> str:
         came_up = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=UP_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return "it does not come up in time"
-    said = came_up.stderr.strip().splitlines() or [f"exit code {came_up.returncode}"]
-    return f"it does not come up: {said[-1][:90]}" if came_up.returncode else ""
+    said = re.findall(r"^ERROR: .*", came_up.stderr, re.MULTILINE) or came_up.stderr.strip().splitlines()[-1:]
+    return f"it does not come up: {' '.join(said)[:90]}" if came_up.returncode else ""
 
 
 def first_failure(file: str) -> str:

@@ -109,8 +109,8 @@ imports: $(SETUP)
 test: $(SETUP) ## All tests: make test, or make test ARGS='tests/policy -x'
 	@$(RUN) pytest $(ARGS)
 
-test-containers: $(SETUP) ## The images and docker-compose.yml on a real Docker engine: DOCKER_HOST's, or one started here
-	@$(RUN) tools.docker_engine $(BIN)/python -m pytest tests/containers $(ARGS)
+test-containers: $(SETUP) ## The images and docker-compose.yml on a real Docker engine: DOCKER_HOST's, or one started here; COMPOSE=2
+	@INTERLOCK_COMPOSE=$(COMPOSE) $(RUN) tools.docker_engine $(BIN)/python -m pytest tests/containers $(ARGS)
 
 compose-mutants: $(SETUP) ## Take every setting out of docker-compose.yml in turn and show what notices; an hour
 	@$(RUN) tools.docker_engine $(BIN)/python -m tests.containers.mutants $(ARGS)

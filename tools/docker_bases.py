@@ -101,7 +101,7 @@ def _obtain(base: Base, environment: Mapping[str, str]) -> None:
     suite = SUITE_WITH_POSTGRES_18 if base is POSTGRES else _own_suite()
     changes = [word for change in (*base.changes, f"LABEL {LABEL}={suite}") for word in ("--change", change)]
     with subprocess.Popen(
-        ["mmdebstrap", *LEAN, *base.make, suite, "-", _mirror()],  # noqa: S607 - installed by the engine's tool
+        ["mmdebstrap", *LEAN, *base.make, suite, "-", mirror()],  # noqa: S607 - installed by the engine's tool
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as maker:
@@ -156,7 +156,7 @@ def _own_suite() -> str:
     return dict(line.split("=", 1) for line in lines if "=" in line)["VERSION_CODENAME"].strip('"')
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Return the mirror this machine's apt takes Debian's own packages from."""
     asked = ["apt-get", "indextargets", "--format", "$(SITE) $(CODENAME) $(COMPONENT)", "Created-By: Packages"]
     listed = subprocess.run(asked, capture_output=True, text=True, env=dict(os.environ), check=True).stdout

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from tools import docker_network
+from tools.compose_two import ensure_plugins
 from tools.docker_bases import BaseImageError, ensure_bases
 
 FOLDER: Final = Path(os.environ.get("INTERLOCK_ENGINE_DIR", "~/.cache/interlock/engine")).expanduser()
@@ -32,6 +33,8 @@ PACKAGES: Final = {
     "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
 }
+COMPOSE: Final = "INTERLOCK_COMPOSE"
+"""Which Compose our engine's client has: 2, with BuildKit, or 1 and the classic builder, as this Debian has them."""
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 60
 INSTALL_SECONDS: Final = 300
@@ -143,16 +146,21 @@ def start() -> "subprocess.Popen[bytes]":
 def client_environment() -> Mapping[str, str]:
     """Return a client's environment: this engine, nothing of the user's configuration, the builder always there."""
     config = RUNNING / "config"
-    plugin = config / "cli-plugins" / "docker-compose"
-    plugin.parent.mkdir(parents=True, exist_ok=True)
-    plugin.write_text(PLUGIN)
-    plugin.chmod(0o755)
+    plugins = config / "cli-plugins"
+    shutil.rmtree(plugins, ignore_errors=True)
+    plugins.mkdir(parents=True)
+    two = os.environ.get(COMPOSE) == "2"
+    if two:
+        ensure_plugins(FOLDER / "compose-2", plugins)
+    else:
+        (plugins / "docker-compose").write_text(PLUGIN)
+        (plugins / "docker-compose").chmod(0o755)
     return {
         **os.environ,
         "DOCKER_HOST": f"unix://{RUNNING}/docker.sock",
         "DOCKER_CONFIG": str(config),
-        "DOCKER_BUILDKIT": "0",
-        "COMPOSE_DOCKER_CLI_BUILD": "0",
+        "DOCKER_BUILDKIT": str(int(two)),
+        "COMPOSE_DOCKER_CLI_BUILD": str(int(two)),
     }
 
 

@@ -80,7 +80,8 @@ COPY --from=sim_packages /opt/interlock /opt/interlock
 COPY exchange_sim exchange_sim
 RUN ["python", "-m", "compileall", "-q", "/app"]
 USER 10004:10004
-CMD ["python", "-m", "exchange_sim", "--host", "0.0.0.0"]
+ENTRYPOINT ["python", "-m", "exchange_sim"]
+CMD ["--host=0.0.0.0"]
 
 FROM ground AS migrate
 COPY --from=migrate_packages /opt/interlock /opt/interlock

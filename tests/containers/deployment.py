@@ -75,22 +75,29 @@ def container(service: str) -> str:
     Raises:
         DockerError: there is none.
     """
-    found = _containers(service)
+    found = containers(service)
     if len(found) != 1:
         raise DockerError(f"{len(found)} containers of {service}")
     return found[0]
 
 
-def bring(service: str) -> None:
-    """Ask for one service by its name, as the deployment stands."""
+def containers(service: str) -> list[str]:
+    """Return the ids of a service's containers."""
+    labels = [f"label=com.docker.compose.project={PROJECT}", f"label=com.docker.compose.service={service}"]
+    words = [word for label in (*labels, "label=com.docker.compose.oneoff=False") for word in ("--filter", label)]
+    return docker("ps", "--all", "--quiet", *words).split()
+
+
+def bring(*services: str, profile: str = "sim") -> None:
+    """Ask for services by their names, or for all of a profile, as the deployment stands."""
     file = os.environ.get(STANDING, "docker-compose.yml")
-    compose = ("compose", "--project-name", PROJECT, "--project-directory", str(ROOT), "--file", file)
-    docker(*compose, "up", "--detach", "--no-build", service)
+    where = ("--project-name", PROJECT, "--project-directory", str(ROOT), "--file", file, "--profile", profile)
+    docker("compose", *where, "up", "--detach", "--no-build", *services)
 
 
 def remove(services: Collection[str]) -> None:
     """Remove what there is of services' containers; what they wrote stays in volumes with a name."""
-    for found in filter(None, map(_containers, services)):
+    for found in filter(None, map(containers, services)):
         docker("rm", "--force", "--volumes", *found)
 
 
@@ -133,9 +140,3 @@ def kill(service: str) -> None:
 def starts(service: str) -> int:
     """Say how often the engine has started it again."""
     return int(inspect(container(service))["RestartCount"])
-
-
-def _containers(service: str) -> list[str]:
-    labels = [f"label=com.docker.compose.project={PROJECT}", f"label=com.docker.compose.service={service}"]
-    words = [word for label in (*labels, "label=com.docker.compose.oneoff=False") for word in ("--filter", label)]
-    return docker("ps", "--all", "--quiet", *words).split()

@@ -29,3 +29,11 @@ def test_who_is_asked_for_brings_what_it_needs_and_waits_until_that_has_ended_we
             assert (state["Status"], state["ExitCode"]) == ("exited", 0)
         else:
             assert state["Health"]["Status"] == "healthy"
+
+
+def test_the_simulated_exchange_is_there_only_where_its_profile_is_chosen() -> None:
+    running.remove(["simulator"])
+    running.bring(profile="live")
+    assert running.containers("simulator") == []
+    running.bring()
+    running.await_true("the simulator is back", lambda: running.healthy("simulator"))

@@ -21,11 +21,12 @@ from typing import Any, Final
 import yaml
 
 from tests.containers import deployment as running
-from tests.containers.docker import ROOT
+from tests.containers.docker import BUILD_SECONDS, ROOT, DockerError, docker
 
 Steps = tuple[str | int, ...]
 
 LOOKS: Final = tuple(f"tests/containers/test_{name}.py" for name in ("hardening", "walls", "order"))
+DOWN: Final = "it does not come up"
 UP_SECONDS: Final = 200
 LOOK_SECONDS: Final = 300
 SHARED: Final = "x-hardened"
@@ -40,6 +41,7 @@ def main() -> int:
     only: list[str] = arguments.parse_args().only or [""]
     whole = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     chosen = [steps for steps in settings(whole) if any(text in named(steps) for text in only)]
+    docker("compose", "build", seconds=BUILD_SECONDS)
     running.take_down()
     running.bring_up()
     survivors = 0
@@ -53,6 +55,8 @@ def main() -> int:
             running.remove(anew)
             noticed = missed_by(without(whole, steps))
             running.remove(anew)
+            if noticed.startswith(DOWN):
+                stand_again()
             survivors += not noticed
             told = noticed or "NOT MISSED"
             say(f"[{number}/{len(chosen)}] {named(steps):60} {time.monotonic() - began:4.0f} s  {told}")
@@ -60,6 +64,15 @@ def main() -> int:
         running.take_down()
     say(f"{len(chosen) - survivors} of {len(chosen)} missed by an assertion, or the deployment did not come up")
     return 1 if survivors else 0
+
+
+def stand_again() -> None:
+    """Have the whole deployment stand, so that what is missed next is missed for its own sake."""
+    try:
+        running.bring()
+    except DockerError:
+        running.take_down()
+        running.bring_up()
 
 
 def say(line: str) -> None:
@@ -121,9 +134,9 @@ def not_coming_up(file: str) -> str:
     try:
         came_up = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=UP_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return "it does not come up in time"
+        return f"{DOWN} in time"
     said = re.findall(r"^ERROR: .*", came_up.stderr, re.MULTILINE) or came_up.stderr.strip().splitlines()[-1:]
-    return f"it does not come up: {' '.join(said)[:90]}" if came_up.returncode else ""
+    return f"{DOWN}: {' '.join(said)[:90]}" if came_up.returncode else ""
 
 
 def first_failure(file: str) -> str:

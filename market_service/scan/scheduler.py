@@ -82,14 +82,16 @@ class Scheduler:
                 continue
             for claim in claims:
                 running = self._running.get(claim.key)
-                if claim.key not in held and running is not None:
+                if claim.key not in held and running is not None and not self._turns.ending(claim):
                     running.task.cancel("the lease is another's")
 
     async def hand_over(self) -> None:
-        """Claim nothing more; give back what no call was reserved for, let the rest end within five seconds."""
+        """Claim nothing more; give back what is neither ending nor spends a call, let the rest end in five seconds."""
         self._stopping = True
-        idle = [each for each in self._running.values() if not each.slot_run.spending]
-        busy = [each for each in self._running.values() if each.slot_run.spending]
+        idle, busy = list[_Running](), list[_Running]()
+        for each in self._running.values():
+            lasts = each.slot_run.spending or self._turns.ending(each.slot_run.claim)
+            (busy if lasts else idle).append(each)
         await self._give_up(idle)
         if busy:
             await asyncio.wait([each.task for each in busy], timeout=HAND_OVER_SECONDS)

@@ -6,6 +6,7 @@ While one turn is under way more ends gather for the next, so a busy process com
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from kernel.errors import Unavailable
 from market_service.scan.job import Claim, End, Turn
@@ -20,6 +21,7 @@ class Turns:
         self._holds = holds
         self._lease = lease
         self._waiting: list[_Waiting] = []
+        self._ending: set[tuple[UUID, int]] = set()
         self._left = asyncio.Event()
 
     @property
@@ -35,8 +37,16 @@ class Turns:
         """
         waiting = _Waiting(end)
         self._waiting.append(waiting)
+        self._ending.add(end.key)
         self._left.set()
-        return await waiting.counted
+        try:
+            return await waiting.counted
+        finally:
+            self._ending.discard(end.key)
+
+    def ending(self, claim: Claim) -> bool:
+        """Say whether a claim's end is on its way, and the database will say what it counts for."""
+        return claim.key in self._ending
 
     async def take(self, limit: int) -> Sequence[Claim]:
         """Write the ends that wait, claim at most `limit` due jobs, and return those.

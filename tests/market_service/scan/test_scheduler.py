@@ -14,7 +14,7 @@ from kernel import alarms
 from kernel.errors import Unavailable
 from kernel.telemetry import REGISTRY
 from market_service.scan.holds import HoldRows
-from market_service.scan.job import Claim, End, MissedPolicy, Turn
+from market_service.scan.job import Claim, End, MissedPolicy, RunStatus, Turn
 from market_service.scan.job_rows import JobRows
 from market_service.scan.ports import Change, Ends
 from market_service.scan.scheduler import SCAN_DATABASE_DOWN, SCAN_RUN_CRASHED, Scheduler
@@ -66,6 +66,21 @@ class DownAtFirst:
 
     async def release(self, claims: Collection[Claim], delay: timedelta) -> Any:  # noqa: ANN401
         return await self._holds.release(claims, delay)
+
+
+class SlowToEnd(DownAtFirst):
+    """Rows that take an end only when they are let."""
+
+    def __init__(self, holds: HoldRows) -> None:
+        super().__init__(holds)
+        self.failures = 0
+        self.asked, self.open = asyncio.Event(), asyncio.Event()
+
+    async def turn(self, ends: Sequence[End], lease: timedelta, limit: int) -> Turn:
+        if ends:
+            self.asked.set()
+            await self.open.wait()
+        return await super().turn(ends, lease, limit)
 
 
 class Parties:
@@ -187,6 +202,28 @@ async def test_a_database_that_does_not_answer_a_claim_calls_a_person_and_claims
         await until(lambda: counted("scan_slots_total", status="PROPOSED") == 1)
     assert [alarm.code for alarm in told] == [SCAN_DATABASE_DOWN]
     assert counted("interlock_alarms_total", code=SCAN_DATABASE_DOWN) == 1
+
+
+@pytest.mark.parametrize("renewing", [False, True])
+async def test_a_run_whose_end_is_on_its_way_is_neither_given_back_nor_taken_for_lost(
+    jobs: JobRows, first: HoldRows, parties: Parties, counted: Counted, *, renewing: bool
+) -> None:
+    rows = SlowToEnd(first)
+    made, _ = await jobs.create(given.content(), "test", None)
+    async with running(rows, parties, SHORT) as scheduler:
+        await asyncio.wait_for(rows.asked.wait(), WAIT_SECONDS)
+        if renewing:  # what the database would say had the end been written meanwhile
+            rows.renew = nothing_held  # type: ignore[assignment, method-assign]
+            await asyncio.sleep(SHORT.total_seconds())
+        asyncio.get_running_loop().call_later(0.1, rows.open.set)
+        await scheduler.hand_over()
+        assert counted("scan_slots_total", status="PROPOSED") == 1
+    assert counted("scan_leases_lost_total") == 0
+    assert [run.status for run in await jobs.runs(made.content.job_id, None, 10)] == [RunStatus.PROPOSED]
+
+
+async def nothing_held(_lease: timedelta, _claims: Collection[Claim]) -> set[Any]:
+    return set()
 
 
 async def test_a_run_that_crashes_calls_a_person_names_its_job_and_leaves_its_slot_due(

@@ -1,4 +1,4 @@
-"""Decides which slot of a claimed job is run, which are dropped, and when the next one is. Pure; called by `pipeline`.
+"""Decides which slot of a claimed job is run, which are dropped, and when the next one is. Pure; called by `slot_run`.
 
 Slots of a job follow each other by its pace. A slot is late when it is claimed after its moment, and due slots pile up
 while nobody claims. docs/scans.md says the same as a table.

@@ -1,7 +1,8 @@
 """A program on a leash: `python leash.py SIGNAL USER GROUP COMMAND …` becomes COMMAND, which ends with its starter.
 
-Run as a program of its own between our process and the one it starts. The same few calls in a `preexec_fn` would run
-Python between fork and exec in a process full of threads (gRPC's, for one), and that child crashes now and then.
+Run as a program of its own between our process and the one it starts. With a `preexec_fn`, a `user` or a `group`
+subprocess forks where it else takes vfork: Python, and what gRPC does at a fork, would run in the child of a process
+full of threads, and that child crashes now and then.
 USER and GROUP are numeric ids to become, or "-". Imports nothing that is not there without site-packages.
 """
 

@@ -48,12 +48,9 @@ class ServerAccount:
                 os.chown(path, self.user, self.group)
 
     def run(self, command: Sequence[str | Path], timeout_seconds: float) -> subprocess.CompletedProcess[str]:
-        """Run a program of the server to its end as this account."""
+        """Run a program of the server to its end as this account; a SIGTERM ends it when we end first."""
         return subprocess.run(
-            command,
-            user=self.user,
-            group=self.group,
-            extra_groups=self._extra_groups(),
+            leashed(command, signal.SIGTERM, self.user, self.group),
             env=ENVIRONMENT,
             cwd="/",
             text=True,
@@ -83,9 +80,6 @@ class ServerAccount:
             directory.stat().st_mode & stat.S_IXOTH or directory.stat().st_uid == self.user
             for directory in (path, *path.parents)
         )
-
-    def _extra_groups(self) -> list[int] | None:
-        return None if self.user is None else []
 
 
 def reachable_folder(folder: Path, account: ServerAccount) -> Path:

@@ -24,8 +24,6 @@ from kernel.errors import Unavailable
 from kernel.redaction import hide
 from kernel.secret import Secret
 from kernel.transaction import (
-    BEGIN,
-    BEGIN_READ_ONLY,
     CommitUnknownError,
     ConstraintError,
     Reasons,
@@ -34,6 +32,7 @@ from kernel.transaction import (
     Transaction,
     alone,
     commit_unknown,
+    read_only,
     translated,
 )
 
@@ -153,36 +152,22 @@ class Database:
         return True
 
     @asynccontextmanager
-    async def transaction(
-        self, settings: Mapping[str, str] = MappingProxyType({}), *, begin: LiteralString = BEGIN
-    ) -> AsyncIterator[Transaction]:
+    async def transaction(self, settings: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[Transaction]:
         """Yield a transaction; `settings` (such as `app.user_id`) hold as long as it does.
 
         Left without `commit`, it is rolled back; a connection in doubt is closed, never returned to the pool.
         """
-        with translated(self._reasons):
-            connection = await self._take()
-        try:
-            transaction = Transaction(connection, settings, self._reasons, begin)
-            try:
-                yield transaction
-            finally:
-                if connection.info.transaction_status is not TransactionStatus.IDLE:
-                    await _abandon(connection)
-        finally:
-            await self._pool.putconn(connection)
+        async with self._connection() as connection:
+            yield Transaction(connection, settings, self._reasons)
 
     async def read(self, *statements: Statement, settings: Mapping[str, str] = MappingProxyType({})) -> list[list[Row]]:
         """Run one batch that only reads, as a read-only transaction in a single round trip; return as `run` does.
 
-        It ends with COMMIT: at a ROLLBACK psycopg forgets all prepared statements of the connection, and every
-        statement after it is parsed and planned again.
-
         Raises:
             Unavailable: the database does not answer, or a time-out fired.
         """
-        async with self.transaction(settings, begin=BEGIN_READ_ONLY) as transaction:
-            return (await transaction.run(*statements, Statement("COMMIT")))[:-1]
+        async with self._connection() as connection:
+            return await read_only(connection, settings, statements, self._reasons)
 
     async def once(self, statement: Statement) -> list[Row]:
         """Run one statement as a READ COMMITTED transaction of its own, in one round trip, and return its rows.
@@ -259,6 +244,19 @@ class Database:
         if self.problems:
             message = "the database is refused as unsafe and an operator was told; nothing was changed"
             raise Unavailable(self._reasons.unavailable, message, retry_after_seconds=UNSAFE_RETRY_SECONDS)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
+        with translated(self._reasons):
+            connection = await self._take()
+        try:
+            try:
+                yield connection
+            finally:
+                if connection.info.transaction_status is not TransactionStatus.IDLE:
+                    await _abandon(connection)
+        finally:
+            await self._pool.putconn(connection)
 
     async def _take(self) -> psycopg.AsyncConnection[Row]:
         self._require_safe()

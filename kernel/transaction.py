@@ -22,7 +22,8 @@ Row = dict[str, Any]
 RETRY_AFTER_SECONDS: Final = 1.0
 
 BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
-BEGIN_READ_ONLY: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
+SET: Final = "SELECT set_config(%(name)s, %(value)s, true)"
+READ_ONLY: Final = "SELECT set_config('transaction_read_only', 'on', true)"
 
 LIFT_TIMEOUTS: Final = "SELECT set_config('statement_timeout', '0', true), set_config('transaction_timeout', '0', true)"
 """Run before COMMIT: a commit that is cancelled half-way may or may not have happened."""
@@ -63,16 +64,10 @@ class Transaction:
         connection: psycopg.AsyncConnection[Row],
         settings: Mapping[str, str],
         reasons: Reasons,
-        begin: LiteralString = BEGIN,
     ) -> None:
         self._connection = connection
         self._reasons = reasons
-        self._opening: list[Statement] = [Statement(begin)]
-        if settings:
-            self._opening += [
-                Statement("SELECT set_config(%(name)s, %(value)s, true)", {"name": name, "value": value})
-                for name, value in settings.items()
-            ]
+        self._opening: list[Statement] = [Statement(BEGIN), *_settings(settings)]
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
         """Run one batch; return the rows of each statement, an empty list for one that returns none.
@@ -83,7 +78,7 @@ class Transaction:
         """
         opening, self._opening = self._opening, []
         with translated(self._reasons):
-            return (await _batch(self._connection, [*opening, *statements]))[len(opening) :]
+            return await _batch(self._connection, opening, statements)
 
     async def run_one(self, statement: Statement) -> list[Row]:
         """Run one statement and return its rows."""
@@ -131,6 +126,22 @@ class Transaction:
                 await self._connection.execute("ROLLBACK")
 
 
+async def read_only(
+    connection: psycopg.AsyncConnection[Row],
+    settings: Mapping[str, str],
+    statements: Sequence[Statement],
+    reasons: Reasons,
+) -> list[list[Row]]:
+    """Run a batch that only reads and return the rows of each statement; see `Database.read`.
+
+    Without BEGIN and COMMIT: what a pipeline sends between two syncs is one transaction, at the server's default
+    isolation, which `kernel.db_safety` demands to be READ COMMITTED.
+    https://www.postgresql.org/docs/18/libpq-pipeline-mode.html
+    """
+    with translated(reasons):
+        return await _batch(connection, [Statement(READ_ONLY), *_settings(settings)], statements)
+
+
 async def alone(connection: psycopg.AsyncConnection[Row], statement: Statement, reasons: Reasons) -> list[Row]:
     """Run one statement as a transaction of its own and return its rows; see `Database.once`."""
     warnings: list[str] = []
@@ -159,10 +170,16 @@ def commit_unknown(reasons: Reasons, found: str) -> CommitUnknownError:
     return CommitUnknownError(reasons.unavailable, message, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
-async def _batch(connection: psycopg.AsyncConnection[Row], statements: Sequence[Statement]) -> list[list[Row]]:
+def _settings(settings: Mapping[str, str]) -> list[Statement]:
+    return [Statement(SET, {"name": name, "value": value}) for name, value in settings.items()]
+
+
+async def _batch(
+    connection: psycopg.AsyncConnection[Row], opening: Sequence[Statement], statements: Sequence[Statement]
+) -> list[list[Row]]:
     async with sent_together(connection):
-        cursors = [await connection.execute(item.sql, item.parameters or None) for item in statements]
-    return [await _rows(cursor) for cursor in cursors]
+        cursors = [await connection.execute(item.sql, item.parameters or None) for item in (*opening, *statements)]
+    return [await _rows(cursor) for cursor in cursors[len(opening) :]]
 
 
 async def _rows(cursor: psycopg.AsyncCursor[Row]) -> list[Row]:

@@ -24,6 +24,7 @@ from kernel.secret import Secret
 from protos.market.v1 import market_pb2 as market_pb
 from protos.market.v1.market_pb2_grpc import MarketServiceStub
 from protos.trade.v1 import trade_pb2 as pb
+from trade_service.settings import CONNECTIONS
 
 MARKET: Final = "BTC-EUR"
 QUOTE_AMOUNT: Final = "50"
@@ -31,8 +32,6 @@ DEPTH: Final = 50
 OPERATOR_ID: Final = 1001
 WINDOW_MS: Final = 5_000
 TIMEOUT_SECONDS: Final = 6.5
-CONNECTIONS: Final = 16
-"""As many as trade_service has by default."""
 
 Values = dict[str, Any]
 

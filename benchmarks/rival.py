@@ -18,8 +18,9 @@ import orjson
 import uvloop
 
 from benchmarks.by_hand import ByHand
-from benchmarks.job import CONNECTIONS, Job, Values, answer, claim_values, open_job
+from benchmarks.job import Job, Values, answer, claim_values, open_job
 from protos.trade.v1 import trade_pb2 as pb
+from trade_service.settings import CONNECTIONS
 
 Run = Callable[[str, str], Awaitable[Values]]
 CONCURRENT_RPCS: Final = 256

@@ -62,7 +62,7 @@ def _attest(arguments: argparse.Namespace) -> int:
 
     if not strict:
         logs.log("lenient", level=logs.WARNING, meaning="what is not proved is written as INCONCLUSIVE, not refused")
-    run(for_ever if every else once)
+    run(for_ever if every else once, hidden=True)
     return EXITS[outcomes[0]] if outcomes else EXIT_GOOD
 
 

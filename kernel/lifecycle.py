@@ -1,7 +1,7 @@
 """How a service's process lives: one main coroutine, a stop signal, background loops that never die silently.
 
 def main() -> None:
-    run(serve)
+    run(serve, hidden=True)
 
 async def serve(stop: asyncio.Event) -> None:
     async with Loops() as loops:
@@ -10,9 +10,11 @@ async def serve(stop: asyncio.Event) -> None:
 """
 
 import asyncio
+import ctypes
 import gc
 import resource
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Self
@@ -28,24 +30,34 @@ STOP_SECONDS: Final = 10.0
 YOUNG_OBJECTS: Final = 10_000
 """Objects made and not dropped before the garbage collector looks at them. Python's own 700 is less than a message to
 each of a hundred readers needs: at each such message it looked through what was all in use."""
+PR_SET_DUMPABLE: Final = 4
+"""https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html"""
 LOOP_CRASHED: Final = "LOOP_CRASHED"
 
 Loop = Callable[[], Awaitable[None]]
 Main = Callable[[asyncio.Event], Awaitable[None]]
 
 
-def run(main: Main) -> None:
+def run(main: Main, *, hidden: bool) -> None:
     """Run `main` to its end, on uvloop where there is one; SIGTERM and SIGINT set the event it is given.
 
     A second signal cancels it. `kernel.logs.configure` is the caller's to call first. A crash leaves no core file:
-    the process's memory holds keys. What the imports built, a hundred thousand objects, is left out of garbage
-    collections: each full one stopped every call for 30 ms.
+    the process's memory holds keys. `hidden`: nor may another process of the same account look into its memory, its
+    environment or its open files; root still can. What the imports built, a hundred thousand objects, is left out of
+    garbage collections: each full one stopped every call for 30 ms.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if hidden:
+        _hide()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_supervised(main))
+
+
+def _hide() -> None:
+    if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0):
+        raise OSError(ctypes.get_errno(), "the kernel did not hide the memory of this process")
 
 
 class Loops:

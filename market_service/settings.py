@@ -57,12 +57,13 @@ class ReadonlyKey:
 class Settings:
     """All that can be set. Addresses are "host:port".
 
-    Without `readonly_key` only public data is answered, without `scans` there are none. Without `attestation`, on
-    loopback only, nobody asks what the key may do.
+    `on_loopback`: nothing of it can be reached from another machine. Without `readonly_key` only public data is
+    answered, without `scans` there are none. Without `attestation`, on loopback only, nobody asks what the key may do.
     """
 
     listen: str
     metrics_listen: str
+    on_loopback: bool
     rest_url: str
     ca_file: Path | None
     live: LiveSettings
@@ -92,6 +93,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     settings = Settings(
         listen=listen,
         metrics_listen=metrics_listen,
+        on_loopback=loopback,
         rest_url=rest_url,
         ca_file=env.authorities("BITVAVO_CA_FILE"),
         live=read_live_settings(env, rest_url),

@@ -21,7 +21,7 @@ def main() -> None:
     logs.configure()
     try:
         settings = read_settings(os.environ)
-        run(lambda stop: serve(settings, stop))
+        run(lambda stop: serve(settings, stop), hidden=not settings.on_loopback)
     except (SettingsError, ServerRefusal, UnsafeDatabaseError, OSError) as refusal:
         line = "; ".join(str(refusal).removeprefix("settings refused:\n  ").split("\n  "))
         print("trade_service does not start:", line, file=sys.stderr)  # noqa: T201 - there is no service yet to log

@@ -39,11 +39,13 @@ CONNECTIONS_MAX: Final = 60
 class Settings:
     """All that can be set. Addresses are "host:port"; URLs hold a password and are secrets.
 
-    Without `attestation`, on loopback only, nobody asks what the key may do.
+    `on_loopback`: nothing of it can be reached from another machine. Without `attestation`, on loopback only, nobody
+    asks what the key may do.
     """
 
     listen: str
     metrics_listen: str
+    on_loopback: bool
     market_address: str
     rest_url: str
     ca_file: Path | None
@@ -83,6 +85,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     settings = Settings(
         listen=listen,
         metrics_listen=metrics_listen,
+        on_loopback=loopback,
         market_address=market_address,
         rest_url=env.text("BITVAVO_REST_URL", default=DEFAULT_REST_URL),
         ca_file=env.authorities("BITVAVO_CA_FILE"),

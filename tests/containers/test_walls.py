@@ -46,7 +46,7 @@ with ThreadPoolExecutor(32) as threads:
 
 SELF: Final = """
 import json, os, socket, stat, subprocess
-told = {"wrote": [], "sockets": [], "status": {}}
+told = {"wrote": [], "looked_into": [], "sockets": [], "status": {}}
 for path in ("/x", "/app/x", "/opt/x", "/etc/x", "/run/secrets/x", "/usr/local/bin/x", "/tmp/x", "/dev/shm/x"):
     try:
         open(path, "w").write("#!/bin/sh\\necho ran\\n")
@@ -66,6 +66,12 @@ for folder in ("/run", "/var/run", "/var", "/tmp"):
 for line in open("/proc/self/status"):
     name, _, value = line.partition(":")
     told["status"][name] = value.strip()
+for path in ("/proc/1/environ", "/proc/1/mem"):
+    try:
+        open(path, "rb").close()
+        told["looked_into"].append(path)
+    except OSError:
+        pass
 told["secrets"] = sorted(os.listdir("/run/secrets"))
 told["variables"] = sorted(os.environ)
 told["uid"] = os.getuid()
@@ -152,6 +158,15 @@ def test_an_intruder_has_no_right_of_the_kernel_and_gains_none(
     assert told[service]["uid"] == USERS[service]
     assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+
+
+@pytest.mark.parametrize("service", WAYS)
+def test_an_intruder_cannot_look_into_the_memory_of_the_service(
+    service: str, told: Mapping[str, Mapping[str, Any]]
+) -> None:
+    # The simulator holds no secret of anybody and hides nothing: it shows that the question finds what is shown.
+    shown = ["/proc/1/environ", "/proc/1/mem"] if service == "simulator" else []
+    assert told[service]["looked_into"] == shown
 
 
 @pytest.mark.parametrize("service", WAYS)

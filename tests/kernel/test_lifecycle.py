@@ -17,6 +17,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 PROGRAM = """
 import asyncio
+import ctypes
 import resource
 from kernel import logs
 from kernel.lifecycle import Loops, run
@@ -31,20 +32,25 @@ async def main(stop):
     async with Loops() as loops:
         loops.start("forever", forever)
         core = resource.getrlimit(resource.RLIMIT_CORE)
-        logs.log("up", loop=type(asyncio.get_running_loop()).__module__, core=core)
+        shown = ctypes.CDLL(None).prctl(PR_GET_DUMPABLE)
+        logs.log("up", loop=type(asyncio.get_running_loop()).__module__, core=core, shown=shown)
         await stop.wait()
         logs.log("stopping")
         if STUBBORN:
             await asyncio.sleep(3600)
 
 logs.configure()
-run(main)
+run(main, hidden=HIDDEN)
 """
+
+
+def program(*, stubborn: bool = False, hidden: bool = True) -> str:
+    return f"PR_GET_DUMPABLE, STUBBORN, HIDDEN = 3, {stubborn}, {hidden}{PROGRAM}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_the_process_cleanly(number: signal.Signals) -> None:
-    with subprocess.Popen([sys.executable, "-c", f"STUBBORN = False{PROGRAM}"], stderr=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", program()], stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         first = json.loads(process.stderr.readline())
         process.send_signal(number)
@@ -54,8 +60,18 @@ def test_a_signal_stops_the_process_cleanly(number: signal.Signals) -> None:
     assert rest == ["signal", "stopping", "loop_cleaned_up"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a call of Linux")
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_process_hides_its_memory_where_it_is_asked_to(*, hidden: bool) -> None:
+    with subprocess.Popen([sys.executable, "-c", program(hidden=hidden)], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        first = json.loads(process.stderr.readline())
+        process.terminate()
+    assert first["shown"] == (0 if hidden else 1)
+
+
 def test_a_second_signal_ends_what_does_not_stop_by_itself() -> None:
-    with subprocess.Popen([sys.executable, "-c", f"STUBBORN = True{PROGRAM}"], stderr=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", program(stubborn=True)], stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         process.stderr.readline()
         process.send_signal(signal.SIGTERM)

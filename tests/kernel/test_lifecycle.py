@@ -1,6 +1,7 @@
 """A process stops when it is asked to, and its background loops never die in silence."""
 
 import asyncio
+import gc
 import json
 import signal
 import subprocess
@@ -18,6 +19,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 PROGRAM = """
 import asyncio
 import ctypes
+import gc
 import resource
 from kernel import logs
 from kernel.lifecycle import Loops, run
@@ -33,7 +35,9 @@ async def main(stop):
         loops.start("forever", forever)
         core = resource.getrlimit(resource.RLIMIT_CORE)
         shown = ctypes.CDLL(None).prctl(PR_GET_DUMPABLE)
-        logs.log("up", loop=type(asyncio.get_running_loop()).__module__, core=core, shown=shown)
+        spared, young = gc.get_freeze_count(), gc.get_threshold()[0]
+        loop = type(asyncio.get_running_loop()).__module__
+        logs.log("up", loop=loop, core=core, shown=shown, spared=spared, young=young)
         await stop.wait()
         logs.log("stopping")
         if STUBBORN:
@@ -58,6 +62,15 @@ def test_a_signal_stops_the_process_cleanly(number: signal.Signals) -> None:
         assert process.wait(10) == 0
     assert (first["event"], first["loop"], first["core"]) == ("up", "uvloop", [0, 0])
     assert rest == ["signal", "stopping", "loop_cleaned_up"]
+
+
+def test_garbage_is_looked_for_seldom_and_never_among_what_the_imports_built() -> None:
+    with subprocess.Popen([sys.executable, "-c", program()], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        first = json.loads(process.stderr.readline())
+        process.terminate()
+    assert first["spared"] > 10_000
+    assert first["young"] >= 10 * gc.get_threshold()[0]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a call of Linux")

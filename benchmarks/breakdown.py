@@ -15,7 +15,7 @@ STEPS: Final[Sequence[tuple[str, int]]] = (
     ("execute", 1),
     ("look", 2),
     ("look: connection", 3),
-    ("look: batch 1", 3),
+    ("look: read", 3),
     ("facts", 2),
     ("claim", 2),
     ("claim: connection", 3),

@@ -20,6 +20,7 @@ import orjson
 import psycopg
 import psycopg_pool
 
+import kernel.db
 import trade_service.execute
 import trade_service.judge
 import trade_service.rpc.trade
@@ -106,6 +107,7 @@ def measure_everything() -> None:
     measure_async(ExecutionRows, "settle", "settle", owns=True)
     measure_async(psycopg_pool.AsyncConnectionPool, "getconn", "connection")
     measure_async(Transaction, "commit", "commit")
+    measure_async(kernel.db, "read_only", "read")
     measure(trade_service.execute, "judge", "judge")
     measure(trade_service.judge, "decide", "decide")
     measure(trade_service.store.claim, "view_of", "rows to values")

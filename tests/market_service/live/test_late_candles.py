@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
-import pytest
-
 from bitvavo.frames import CandleChange
 from bitvavo.topics import Channel, Topic
 from bitvavo.wire import Candle as WireCandle
@@ -20,30 +18,24 @@ CANDLES = Topic(Channel.CANDLES, MARKET, "1d")
 DAY_MS = 86_400_000
 
 
-@pytest.fixture
-def exchange() -> Slow:
-    return Slow()
-
-
-@pytest.fixture
-async def catalogue(exchange: Slow) -> AsyncIterator[Catalogue]:
-    made = Catalogue(exchange)
-    yield made
-    await made.close()
-
-
 def running(volume: int, start_ms: int = 0) -> WireCandle:
     price = Decimal(100)
     return WireCandle(start_ms, price, price, price, price, Decimal(volume))
 
 
 @asynccontextmanager
-async def day_candles(exchange: Slow, catalogue: Catalogue, voice: Voice) -> AsyncIterator[LiveCandles]:
+async def days_watched(
+    exchange: Slow, catalogue: Catalogue, voice: Voice
+) -> AsyncIterator[tuple[LiveCandles, CandlesReader]]:
+    """Yield candles of days and a reader of theirs; their list was asked for, and shows a volume of 1."""
     exchange.exchange_now_ms = DAY_MS // 2  # twelve hours before the day ends
+    exchange.rows = (running(1),)
     listed = Candles(exchange, catalogue, exchange)
     candles = LiveCandles(listed, catalogue, voice, exchange)
     try:
-        yield candles
+        async with asyncio.timeout(WAIT_SECONDS), candles.watch(MARKET, Interval.D1) as reader:
+            candles.subscribed([CANDLES])
+            yield candles, reader
     finally:
         await candles.close()
         await listed.close()
@@ -61,13 +53,7 @@ async def test_candles_come_back_soon_after_a_lost_socket_and_not_when_their_int
     exchange: Slow, catalogue: Catalogue
 ) -> None:
     voice = Voice(CANDLES)
-    exchange.rows = (running(1),)
-    async with (
-        asyncio.timeout(WAIT_SECONDS),
-        day_candles(exchange, catalogue, voice) as candles,
-        candles.watch(MARKET, Interval.D1) as reader,
-    ):
-        candles.subscribed([CANDLES])
+    async with days_watched(exchange, catalogue, voice) as (candles, reader):
         (await exchange.asked_times(1)).set()
         assert await first_volume(reader) == 1
         voice.heard.clear()
@@ -82,13 +68,7 @@ async def test_candles_come_back_soon_after_a_lost_socket_and_not_when_their_int
 
 async def test_a_candle_told_while_the_list_is_under_way_is_not_forgotten(exchange: Slow, catalogue: Catalogue) -> None:
     voice = Voice(CANDLES)
-    exchange.rows = (running(1),)
-    async with (
-        asyncio.timeout(WAIT_SECONDS),
-        day_candles(exchange, catalogue, voice) as candles,
-        candles.watch(MARKET, Interval.D1) as reader,
-    ):
-        candles.subscribed([CANDLES])
+    async with days_watched(exchange, catalogue, voice) as (candles, reader):
         old = await exchange.asked_times(1)
         candles.heard(CandleChange(MARKET, "1d", (running(2),)))
         old.set()
@@ -103,13 +83,7 @@ async def test_a_list_from_before_the_subscription_is_not_taken_for_the_newest_c
     exchange: Slow, catalogue: Catalogue
 ) -> None:
     voice = Voice(CANDLES)
-    exchange.rows = (running(1),)
-    async with (
-        asyncio.timeout(WAIT_SECONDS),
-        day_candles(exchange, catalogue, voice) as candles,
-        candles.watch(MARKET, Interval.D1) as reader,
-    ):
-        candles.subscribed([CANDLES])
+    async with days_watched(exchange, catalogue, voice) as (candles, reader):
         (await exchange.asked_times(1)).set()
         assert await first_volume(reader) == 1
         candles.lost()

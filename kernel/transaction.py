@@ -107,7 +107,7 @@ class Transaction:
                 cursors = [await self._connection.execute(item.sql, item.parameters or None) for item in statements]
                 await self._connection.execute(LIFT_TIMEOUTS)
                 cursor = await self._connection.execute("COMMIT")
-            rows = [await _rows(each) for each in cursors][len(opening) :]
+            rows = [await _rows(each) for each in cursors[len(opening) :]]
             tag = cursor.statusmessage
         except psycopg.errors.IntegrityError as error:
             raise ConstraintError(error.diag.constraint_name or type(error).__name__) from error

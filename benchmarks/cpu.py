@@ -12,13 +12,14 @@ def seconds_by_process(pids: Mapping[str, int]) -> dict[str, float]:
     """Return the processor seconds used so far: by each of `pids`, by PostgreSQL's backends, by this process."""
     if not Path("/proc/self/stat").exists():
         return {}
-    used = {name: _seconds(pid) for name, pid in pids.items() if name != POSTGRES}
+    used = {name: seconds_of(pid) for name, pid in pids.items() if name != POSTGRES}
     if POSTGRES in pids:
-        used[POSTGRES] = sum(map(_seconds, (pids[POSTGRES], *_children(pids[POSTGRES]))))
-    return used | {CLIENT: _seconds(os.getpid())}
+        used[POSTGRES] = sum(map(seconds_of, (pids[POSTGRES], *_children(pids[POSTGRES]))))
+    return used | {CLIENT: seconds_of(os.getpid())}
 
 
-def _seconds(pid: int) -> float:
+def seconds_of(pid: int) -> float:
+    """Return the processor seconds, user and system, a process has used so far; 0 for one that is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):  # a backend that ended before, or while it was read

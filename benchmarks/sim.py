@@ -1,6 +1,6 @@
 """Order requests per second that the simulated exchange answers on one core, through real HTTP.
 
-``python benchmarks/sim.py`` starts the simulator as a process of its own, bound to one core, and sends it signed limit
+``python -m benchmarks.sim`` starts the simulator as a process of its own, bound to one core, and sends it signed limit
 orders that rest, are canceled, or trade, over keep-alive connections from a client on another core. The requests are
 signed and written before the clock starts, and the client only counts complete answers, so that the simulator is what
 is measured. It prints the median and the spread of the rounds; the simulator's share of its core says whether the
@@ -22,6 +22,8 @@ from typing import Final
 
 import orjson
 import uvloop
+
+from benchmarks import cpu
 
 KEY: Final = "k" * 64
 SECRET: Final = b"s" * 128
@@ -118,10 +120,10 @@ async def run_round(name: str, port: int, pid: int, requests: list[bytes]) -> Ro
     """Send all requests over the connections, one at a time on each, and count the answers."""
     batches = [requests[number::CONNECTIONS] for number in range(CONNECTIONS)]
     streams = [await asyncio.open_connection("127.0.0.1", port) for _ in batches]
-    began, used = time.perf_counter(), cpu_s(pid)
+    began, used = time.perf_counter(), cpu.seconds_of(pid)
     await asyncio.gather(*(exchange(stream, batch) for stream, batch in zip(streams, batches, strict=True)))
     took = time.perf_counter() - began
-    busy = (cpu_s(pid) - used) / took
+    busy = (cpu.seconds_of(pid) - used) / took
     for _, writer in streams:
         writer.close()
     return Round(name, len(requests) / took, busy)
@@ -194,12 +196,6 @@ async def admin(port: int, name: str, wish: dict[str, object]) -> None:
     stream = await asyncio.open_connection("127.0.0.1", port)
     await exchange(stream, [head.encode() + body])
     stream[1].close()
-
-
-def cpu_s(pid: int) -> float:
-    """The processor time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def report(rounds: list[Round]) -> int:

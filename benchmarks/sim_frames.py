@@ -1,6 +1,6 @@
 """Book frames per second that the simulated exchange tells to fifty sockets on one core.
 
-``python benchmarks/sim_frames.py`` starts the simulator bound to one core with as many markets as the real one has, all
+``python -m benchmarks.sim_frames`` starts the simulator bound to one core with as many markets as the real one has, all
 lively, and fifty sockets that hear all of their books, read on another core. A frame counts once when all fifty
 got it: the figure is frames told to the slowest socket of the fifty in a second. It prints the median and the spread of
 the rounds, and the simulator's share of its core: where other programs want the core too, frames for each second of its
@@ -24,6 +24,8 @@ from urllib.request import Request, urlopen
 
 import orjson
 import uvloop
+
+from benchmarks import cpu
 
 SOCKETS: Final = 50
 MARKETS: Final = 437
@@ -125,9 +127,9 @@ async def _measure(address: str, process: int, rounds: int, seconds: float) -> l
     await asyncio.sleep(WARM_UP_S)
     found = []
     for _ in range(rounds):
-        before, cpu_s, start_s = [reader.frames for reader in readers], _cpu_s(process), time.perf_counter()
+        before, cpu_s, start_s = [reader.frames for reader in readers], cpu.seconds_of(process), time.perf_counter()
         await asyncio.sleep(seconds)
-        took_s, spent_s = time.perf_counter() - start_s, _cpu_s(process) - cpu_s
+        took_s, spent_s = time.perf_counter() - start_s, cpu.seconds_of(process) - cpu_s
         counts = [reader.frames - number for reader, number in zip(readers, before, strict=True)]
         found.append(Round(min(counts) / took_s, sum(counts) / took_s, spent_s / took_s))
     for reader in readers:
@@ -156,12 +158,6 @@ def _wait_for(ready: Path, process: subprocess.Popen[bytes]) -> str:
             raise SystemExit("the simulator did not start")
         time.sleep(0.02)
     return ready.read_text().strip()
-
-
-def _cpu_s(process: int) -> float:
-    """Processor time of a process, user and system."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _print(rounds: list[Round], cores: int) -> int:

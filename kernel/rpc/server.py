@@ -56,7 +56,8 @@ class Limits:
     refused with UNAVAILABLE, which clients send again by themselves. `waiting_calls`: that nobody has looked at yet,
     of all callers; gRPC sheds those beyond it by chance, with CANCELLED. A connection over `connections` is closed at
     once; one that has not finished TLS, said SETTINGS and acknowledged ours after `handshake_seconds`, or has no call
-    for `connection_idle_seconds`, gives its place back. What each of them stops: docs/security.md, "Denial".
+    for `connection_idle_seconds`, gives its place back. `ping_strikes` 0 answers every ping and punishes none: gRPC's
+    punishment works on each further ping longer than on the one before. What each stops: docs/security.md, "Denial".
     """
 
     connections: int = 512
@@ -72,8 +73,7 @@ class Limits:
     connection_age_grace_seconds: float = 60.0
     keepalive_seconds: float = 60.0
     keepalive_timeout_seconds: float = 20.0
-    least_ping_interval_seconds: float = 10.0
-    ping_strikes: int = 2
+    ping_strikes: int = 0
     patience: Patience = field(default_factory=Patience)
     drain_notice_seconds: float = 0.5
     drain_grace_seconds: float = 15.0
@@ -268,6 +268,5 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
         ("grpc.max_connection_age_grace_ms", round(limits.connection_age_grace_seconds * 1_000)),
         ("grpc.keepalive_time_ms", round(limits.keepalive_seconds * 1_000)),
         ("grpc.keepalive_timeout_ms", round(limits.keepalive_timeout_seconds * 1_000)),
-        ("grpc.http2.min_ping_interval_without_data_ms", round(limits.least_ping_interval_seconds * 1_000)),
         ("grpc.http2.max_ping_strikes", limits.ping_strikes),
     ]

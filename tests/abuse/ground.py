@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks import cpu
 from standalone.service import Service
 from standalone.system import System
 from tests.abuse.wire import Wire
@@ -20,6 +21,9 @@ ATTACKER, BYSTANDER = "alice-bot", "operator"
 SLOWEST_SECONDS = 5.0
 """Generous: this machine's two cores carry the attacker, the services and the bystander."""
 LEAST_CALLS = 3
+REST_SECONDS = 10.0
+AT_REST_SHARE = 0.5
+"""Of a core; with its own work and the bystander's calls a service takes less than a tenth."""
 MIB = 1024 * 1024
 
 
@@ -113,6 +117,14 @@ class Ground:
             while not any(each.got_in(name) for each in self.bystander.told[first:]):  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.1)
 
+    async def until_at_rest(self, name: str) -> None:
+        """Wait until a service takes little processor time again, though nobody has let go of anything."""
+        pid = self.service(name).pid
+        assert pid is not None
+        async with asyncio.timeout(REST_SECONDS):
+            while await busy_share(pid) > AT_REST_SHARE:
+                pass
+
     async def _until_asked(self, name: str, first: int) -> None:
         """Wait until the bystander has asked often enough, in the attack or right after it, to say something."""
         async with asyncio.timeout(30):
@@ -144,6 +156,13 @@ def start_bystander(system: System, certificates: Path) -> Bystander:
         assert time.monotonic() < ends, bystander.told[-3:]
         time.sleep(0.05)
     return bystander
+
+
+async def busy_share(pid: int, seconds: float = 0.5) -> float:
+    """Return how much of a core a process takes for a while."""
+    before, started = cpu.seconds_of(pid), time.monotonic()
+    await asyncio.sleep(seconds)
+    return (cpu.seconds_of(pid) - before) / (time.monotonic() - started)
 
 
 def resident_bytes(pid: int) -> int:

@@ -25,16 +25,17 @@ MAX_BAN_MS: Final = 3_600_000
 class Purpose(StrEnum):
     """What points are spent on."""
 
-    CLAIM = "claim"
+    CLAIM = "claim"  # of the address's points: what trade_service asks market_service for, and its own upkeep
     RECONCILE = "reconcile"  # cancels, look-ups, evidence
-    OTHER = "other"  # the reads of market_service, and people
+    OTHER = "other"  # what readers ask market_service for, and people
 
 
 ACCOUNT_SHARES_PERCENT: Final = MappingProxyType({Purpose.CLAIM: 60, Purpose.RECONCILE: 25, Purpose.OTHER: 15})
 """The split of the account's points, which signed requests spend."""
 
-ADDRESS_SHARES_PERCENT: Final = MappingProxyType({Purpose.CLAIM: 0, Purpose.RECONCILE: 0, Purpose.OTHER: 100})
-"""The points of this machine's own address, which unsigned requests spend: public data only."""
+ADDRESS_SHARES_PERCENT: Final = MappingProxyType({Purpose.CLAIM: 100, Purpose.RECONCILE: 0, Purpose.OTHER: 60})
+"""The most of this machine's own address's points, which unsigned requests spend: public data only. What readers cannot
+take is there for the quotes of trades."""
 
 
 @dataclass(slots=True)

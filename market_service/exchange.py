@@ -30,6 +30,7 @@ from bitvavo.session import ExchangeUnavailableError, ReadFailure
 from bitvavo.wire import Balance, Book, Candle, Fees, MarketRules, PublicTrade, Ticker24h, TickerBook, TickerPrice
 from kernel.alarms import raise_alarm
 from kernel.errors import Exhausted, Failure, NotNow, StateViolation, Unavailable
+from kernel.rpc.actor import current_actor
 from market_service import reasons
 from market_service.model import Interval, Window
 
@@ -41,6 +42,9 @@ HALTED_RETRY_SECONDS: Final = 30.0
 DEFECT_RETRY_SECONDS: Final = 60.0
 ATTESTATION_RETRY_SECONDS: Final = 30.0
 """The attestation is looked at no more often than this."""
+
+TRADER: Final = "trade_service"
+"""Who asks for the quotes of trades; readers leave him a part of the points."""
 
 NO_MARKET_DATA: Final = frozenset({430, 431})  # https://docs.bitvavo.com/docs/errors/
 HTTP_FORBIDDEN: Final = 403
@@ -70,14 +74,14 @@ class Points:
         return self._of(signed=signed).retry_after_seconds(Purpose.OTHER)
 
     def pay(self, endpoint: Endpoint, market: str | None) -> None:
-        """Take the points of one request.
+        """Take the points of one request of the present caller.
 
         Raises:
-            Exhausted: there are none, or the exchange has banned us; nothing may be sent.
+            Exhausted: there are none for him, or the exchange has banned us; nothing may be sent.
         """
         budget = self._of(signed=endpoint.signed)
-        weight = endpoint.weight_for(market)
-        if budget.take(Purpose.OTHER, weight) is not None:
+        weight, purpose = endpoint.weight_for(market), _purpose(endpoint)
+        if budget.take(purpose, weight) is not None:
             return
         if time.monotonic() < self._ban_ends[endpoint.signed]:
             raise self.banned(signed=endpoint.signed)
@@ -85,7 +89,7 @@ class Points:
             reasons.RATE_BUDGET,
             "this minute's points at the exchange are used up",
             metadata={"budget": "account" if endpoint.signed else "public"},
-            retry_after_seconds=budget.retry_after_seconds(Purpose.OTHER, weight),
+            retry_after_seconds=budget.retry_after_seconds(purpose, weight),
         )
 
     def banned(self, *, signed: bool, code: int | None = None) -> Exhausted:
@@ -224,6 +228,15 @@ class BitvavoExchange:
                 reasons.EXCHANGE_REFUSED, message, metadata=metadata, retry_after_seconds=DEFECT_RETRY_SECONDS
             )
         return _unreadable() if error.kind is ReadFailure.UNREADABLE else _down(error.code)
+
+
+def _purpose(endpoint: Endpoint) -> Purpose:
+    # Cases: the account's points; a proved reader; trade_service, our own loops, and anyone on plaintext, where callers
+    # cannot be told apart.
+    if endpoint.signed:
+        return Purpose.OTHER
+    actor = current_actor()
+    return Purpose.OTHER if actor.authenticated and actor.name != TRADER else Purpose.CLAIM
 
 
 def _about(market: str, row: T | None) -> T:

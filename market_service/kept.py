@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
-from kernel.errors import Failure, NotNow, StateViolation
+from kernel.errors import Exhausted, Failure, NotNow, StateViolation
 from kernel.telemetry import counter
 from market_service.model import Answer, Freshness, Quality
 from market_service.reasons import TOO_OLD
@@ -20,7 +20,9 @@ from market_service.reasons import TOO_OLD
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-MAX_FLIGHTS_PER_CALL: Final = 2  # one that was under way and may be too old on arrival, then one of its own
+NEVER: Final = float("-inf")
+MAX_FLIGHTS_PER_CALL: Final = 2
+"""One that was under way, and may be too old on arrival or be one that its maker cannot pay; then one of its own."""
 
 _READS: Final = counter("market_reads_total", "Questions, by kind of data and how they were answered.", ["kind", "how"])
 
@@ -53,7 +55,7 @@ class _Slot(Generic[V]):
         self.reading: _Reading[V] | None = None
         self.failure: Failure | None = None
         self.flight: asyncio.Task[None] | None = None
-        self.asked_at = float("-inf")
+        self.asked_at = NEVER
 
 
 class Kept(Generic[K, V]):
@@ -82,9 +84,11 @@ class Kept(Generic[K, V]):
             self._counted["memory"].inc()
             return answer
         for _ in range(MAX_FLIGHTS_PER_CALL):
+            joined = slot.flight is not None
             if not await self._flown(key, slot):
                 break
-            if slot.failure is not None or self._answer(slot, wanted):
+            another_could_not_pay = joined and isinstance(slot.failure, Exhausted)
+            if self._answer(slot, wanted) or (slot.failure is not None and not another_could_not_pay):
                 break
         return self._counted_answer(slot, wanted)
 
@@ -128,6 +132,10 @@ class Kept(Generic[K, V]):
         try:
             slot.reading = _Reading(await self._ask(key), as_of, left_at)
             slot.failure = None
+        except Exhausted as failure:
+            # Whoever asked had no points left, so nothing was sent: another may have some, and need not wait. In a ban
+            # nobody can pay.
+            slot.failure, slot.asked_at = failure, NEVER
         except Failure as failure:
             slot.failure = failure
         finally:

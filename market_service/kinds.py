@@ -2,7 +2,7 @@
 
 Chosen so that ordinary use stays far within the exchange's 1,000 points a minute, and account data always within the
 share of the account's points that trading leaves. Public data is bounded by the budget of this machine's address only:
-windows of trades and candles are kinds without number, and a caller who goes through them leaves none for others.
+windows of trades and candles are without number, and a reader who goes through them leaves none for other readers.
 """
 
 from typing import Final

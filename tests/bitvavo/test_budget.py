@@ -216,9 +216,18 @@ def test_an_observed_ban_stops_the_budget_it_is_about_only() -> None:
     for budget in (account, address):
         budget.observe(report(signed=True, banned=True, ban_until_ms=NOON_MS + 2 * MINUTE_MS))
     assert account.take(Purpose.OTHER, 1) is None
-    assert taken(address, Purpose.OTHER) == 1000
+    assert taken(address, Purpose.OTHER) == 600
     address.observe(report(signed=False, banned=True))
     assert address.retry_after_seconds(Purpose.OTHER) == 120.0  # no end told: two minutes
+
+
+def test_readers_leave_a_part_of_the_addresss_points_to_trades() -> None:
+    address = RateBudget(Clock(), signed=False)
+    assert taken(address, Purpose.OTHER) == 600
+    assert taken(address, Purpose.CLAIM) == 400
+    address = RateBudget(Clock(), signed=False)
+    assert taken(address, Purpose.CLAIM) == 1000
+    assert taken(address, Purpose.OTHER) == 0
 
 
 HEADERS = {

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 
 import pytest
 
-from kernel.errors import Failure, NotNow, Unavailable
+from kernel.errors import Exhausted, Failure, NotNow, Unavailable
 from market_service.kept import Kept, Kind
 from market_service.model import Quality
 from tests.market_service.fake_exchange import Ticking
 
 KIND = Kind("test", fresh_seconds=1.0, pause_seconds=0.5, max_keys=3)
 DOWN = Unavailable("EXCHANGE_UNAVAILABLE", "down")
+POOR = Exhausted("RATE_BUDGET", "no points", retry_after_seconds=1.0)
 
 
 class Asked:
@@ -33,6 +35,22 @@ class Asked:
         if self.failure:
             raise self.failure
         return f"{key}{number}"
+
+
+class Purses(Asked):
+    """A source that answers those who can pay, as `market_service.exchange` does."""
+
+    def __init__(self, clock: Ticking) -> None:
+        super().__init__(clock)
+        self._paying = ContextVar("paying", default=True)
+        self.poor = copy_context()
+        self.poor.run(self._paying.set, False)  # noqa: FBT003 - a variable's value
+
+    async def __call__(self, key: str) -> str:
+        answer = await super().__call__(key)
+        if not self._paying.get():
+            raise POOR
+        return answer
 
 
 @pytest.fixture
@@ -104,6 +122,28 @@ async def test_failures_are_not_asked_again_before_the_pause_either(
     asked.failure = None
     clock.now += 0.5
     assert (await kept.read("a")).value == "a2"
+
+
+async def test_who_has_points_left_is_not_held_up_by_who_has_none(kept: Kept[str, str], asked: Asked) -> None:
+    asked.failure = POOR
+    with pytest.raises(Exhausted):
+        await kept.read("a")
+    asked.failure = None
+    assert (await kept.read("a")).value == "a2"
+
+
+async def test_who_has_points_left_and_joined_a_request_of_who_has_none_makes_his_own(clock: Ticking) -> None:
+    asked = Purses(clock)
+    kept = Kept(KIND, asked, clock)
+    asked.gate.clear()
+    poor = asyncio.create_task(kept.read("a"), context=asked.poor)
+    await until(lambda: asked.count == 1)
+    rich = asyncio.create_task(kept.read("a"))
+    await asyncio.sleep(0)
+    asked.gate.set()
+    assert (await rich).value == "a2"
+    with pytest.raises(Exhausted):
+        await poor
 
 
 async def test_one_call_asks_once_even_when_the_failure_took_longer_than_the_pause(

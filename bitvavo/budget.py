@@ -25,9 +25,9 @@ MAX_BAN_MS: Final = 3_600_000
 class Purpose(StrEnum):
     """What points are spent on."""
 
-    CLAIM = "claim"  # of the address's points: what trade_service asks market_service for, and its own upkeep
+    CLAIM = "claim"  # of the address's points: what trade_service asks market_service for
     RECONCILE = "reconcile"  # cancels, look-ups, evidence
-    OTHER = "other"  # what readers ask market_service for, and people
+    OTHER = "other"  # what readers ask market_service for, its streams and scans, and people
 
 
 ACCOUNT_SHARES_PERCENT: Final = MappingProxyType({Purpose.CLAIM: 60, Purpose.RECONCILE: 25, Purpose.OTHER: 15})

@@ -30,7 +30,7 @@ from bitvavo.session import ExchangeUnavailableError, ReadFailure
 from bitvavo.wire import Balance, Book, Candle, Fees, MarketRules, PublicTrade, Ticker24h, TickerBook, TickerPrice
 from kernel.alarms import raise_alarm
 from kernel.errors import Exhausted, Failure, NotNow, StateViolation, Unavailable
-from kernel.rpc.actor import current_actor
+from kernel.rpc.actor import LOCAL, current_actor
 from market_service import reasons
 from market_service.model import Interval, Window
 
@@ -45,6 +45,9 @@ ATTESTATION_RETRY_SECONDS: Final = 30.0
 
 TRADER: Final = "trade_service"
 """Who asks for the quotes of trades; readers leave him a part of the points."""
+
+KEEPING_READY: Final = frozenset({TIME, MARKETS})
+"""The clock and the list of markets: few questions however many callers there are, and every trade needs them."""
 
 NO_MARKET_DATA: Final = frozenset({430, 431})  # https://docs.bitvavo.com/docs/errors/
 HTTP_FORBIDDEN: Final = 403
@@ -231,12 +234,13 @@ class BitvavoExchange:
 
 
 def _purpose(endpoint: Endpoint) -> Purpose:
-    # Cases: the account's points; a proved reader; trade_service, our own loops, and anyone on plaintext, where callers
-    # cannot be told apart.
+    # Cases: the account's points; what keeps us ready; trade_service, and anyone on plaintext, where callers cannot be
+    # told apart; readers, and what streams and scans need.
     if endpoint.signed:
         return Purpose.OTHER
     actor = current_actor()
-    return Purpose.OTHER if actor.authenticated and actor.name != TRADER else Purpose.CLAIM
+    first = endpoint in KEEPING_READY or actor == LOCAL or (actor.authenticated and actor.name == TRADER)
+    return Purpose.CLAIM if first else Purpose.OTHER
 
 
 def _about(market: str, row: T | None) -> T:

@@ -13,8 +13,10 @@ from bitvavo.market_client import MarketClient
 from bitvavo.signing import Credentials
 from bitvavo.transport import open_client
 from kernel.errors import Exhausted, NotNow, Unavailable
+from kernel.rpc.actor import LOCAL, NOBODY, Actor, act_as
 from kernel.secret import Secret
 from market_service.exchange import BitvavoExchange, Points
+from market_service.live.assembly import MESSAGE
 
 KEY = Credentials(Secret("k" * 64), Secret("s" * 128))
 RATE = {"bitvavo-ratelimit-limit": "1000", "bitvavo-ratelimit-remaining": "900"}
@@ -209,3 +211,23 @@ async def test_g3_the_market_side_cannot_reach_an_endpoint_that_trades(
     with pytest.raises(ForbiddenEndpointError):
         await http.request(method, path)
     assert canned.seen == []
+
+
+async def test_streams_and_readers_leave_trades_a_part_of_the_addresss_points(
+    canned: Canned, http: httpx.AsyncClient
+) -> None:
+    canned.body = '{"market":"BTC-EUR","nonce":1,"bids":[],"asks":[]}'
+    exchange = exchange_on(http)
+    for _ in range(600):
+        exchange.pay(MESSAGE)
+    for actor in (NOBODY, Actor("alice-bot", authenticated=True, rights=frozenset({"read"}))):
+        act_as(actor)
+        with pytest.raises(Exhausted):
+            await exchange.book("BTC-EUR", 50)
+    act_as(Actor("trade_service", authenticated=True, rights=frozenset({"read"})))
+    await exchange.book("BTC-EUR", 50)
+    act_as(LOCAL)
+    await exchange.book("BTC-EUR", 50)
+    act_as(NOBODY)
+    canned.body = "[]"
+    assert await exchange.markets() == ()

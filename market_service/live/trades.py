@@ -1,7 +1,7 @@
 """Decides which trades follow which in each watched market, and where some may be missing; `rpc` asks for WatchTrades.
 
-A market's trades are kept in one row for all readers; a reader is a place in it, so a slow one costs nothing. When
-the socket was lost, the hole is filled from the exchange's own list of trades, or told.
+A market's trades are kept in one row for all readers; a reader is a place in it, so a slow one costs nothing. That the
+socket is lost is told at once; when it is back, the hole is filled from the exchange's own list of trades, or told.
 """
 
 import asyncio
@@ -33,7 +33,10 @@ FIRST_LIST_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class TradesState:
-    """What a reader is told: trades oldest first, the last one's id ("" when none is known), whether some may lack."""
+    """What a reader is told: trades oldest first, the last one's id ("" when none is known), whether some may lack.
+
+    Without trades it tells where the stream begins, or how well the exchange is heard now.
+    """
 
     trades: tuple[PublicTrade, ...]
     last_id: str
@@ -101,8 +104,8 @@ class LiveTrades:
     def freshness(self, market: str) -> Freshness:
         """Return how old the newest trades are."""
         live = self._live[market]
-        known = not live.row.doubtful and self._hearing.hears(_topic(market))
-        quality = Quality.GOOD if known else Quality.RESYNCING
+        heard = Quality.RESYNCING if live.row.doubtful else Quality.GOOD
+        quality = heard if self._hearing.hears(_topic(market)) else Quality.STALE
         return freshness((self._hearing.proof, live.seeded), self._monotonic(), quality)
 
     # --- what the feed tells ---
@@ -137,7 +140,7 @@ class LiveTrades:
         self.subscribed([_topic(name) for name in self._live if market in {None, name}])
 
     def lost(self) -> None:
-        """Wait for the next subscription."""
+        """Say so, and wait for the next subscription."""
         for market, live in self._live.items():
             live.doubt()
             self._tell(live, market)
@@ -199,28 +202,29 @@ class TradesReader:
         self._slots = slots
         self._after_id = after_id
         self._place = trades.row(market).place(after_id)
-        self._begun = False
+        self._told: Quality | None = None
 
     async def next(self) -> TradesState:
-        """Wait for trades and return them; the first state may have none, and then goes on where the reader was.
+        """Wait for trades, or for another quality than was told last; the first state comes at once.
 
         Raises:
             Unavailable: the service stops.
         """
         while (state := self._state()) is None:
             await self._slots.take()
-        self._begun = True
+        self._told = state.freshness.quality
         return state
 
     def _state(self) -> TradesState | None:
         row, age = self._trades.row(self._market), self._trades.freshness(self._market)
         if self._place is None:
             self._place = row.place(self._after_id, waited=True)
+        nothing_new = age.quality is self._told
         if self._place is None:
-            return None if self._begun else TradesState((), self._after_id, gap=False, freshness=age)
+            return None if nothing_new else TradesState((), self._after_id, gap=False, freshness=age)
         number, missed = self._place
         trades, end, gap = row.after(number)
-        if not trades and self._begun:
+        if not trades and nothing_new:
             return None
         self._place = end, False
         return TradesState(trades, trades[-1].id if trades else row.last_id(end), gap or missed, age)

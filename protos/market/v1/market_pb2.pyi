@@ -1699,8 +1699,8 @@ Global___WatchTradesRequest: _TypeAlias = WatchTradesRequest  # noqa: Y015
 
 @_typing.final
 class WatchTradesResponse(_message.Message):
-    """WatchTradesResponse is trades that follow those of the message before. The first message may have none: it says from
-    where the stream begins.
+    """WatchTradesResponse is trades that follow those of the message before. It may have none: the first message says from
+    where the stream begins, a later one that `freshness.quality` is another now.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1722,7 +1722,9 @@ class WatchTradesResponse(_message.Message):
 
     @_builtins.property
     def freshness(self) -> Global___Freshness:
-        """How old the newest of them is."""
+        """How old the newest of them is. QUALITY_STALE: the exchange is not heard, and trades come once it is again;
+        QUALITY_RESYNCING: those that were not heard are being asked for.
+        """
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ async def following(call: AsyncIterable[M], *, until: Callable[[M], object] | No
     raise AssertionError("the stream ended")
 
 
-def good(message: "pb.WatchOrderBookResponse") -> bool:
+def good(message: "pb.WatchOrderBookResponse | pb.WatchTradesResponse") -> bool:
     return message.freshness.quality == pb.QUALITY_GOOD
 
 
@@ -163,6 +163,21 @@ async def test_trades_go_on_where_the_token_says(stub: "Stub", sim: Simulator) -
     assert one.trades[-1].trade_id not in seen
     assert len(set(seen)) == 3
     again.cancel()
+
+
+async def test_a_reader_of_trades_is_told_when_the_exchange_is_not_heard_and_when_it_is_again(
+    stub: "Stub", sim: Simulator
+) -> None:
+    """Silence alone would look like a market in which nobody trades."""
+    call = stub.WatchTrades(pb.WatchTradesRequest(market="LINK-EUR"))
+    await following(call, until=good)
+    sim.admin("POST", "faults", match={"channel": "trades", "market": "LINK-EUR"}, fault="stalled_socket", times=1)
+    sim.admin("POST", "trade", market="LINK-EUR", side="sell", amount="1")
+    stale = await following(call)
+    assert (stale.freshness.quality, len(stale.trades)) == (pb.QUALITY_STALE, 0)
+    heard = await following(call, until=good)
+    assert (len(heard.trades), heard.gap) == (1, False)
+    call.cancel()
 
 
 async def test_a_resume_token_of_another_market_is_refused(stub: "Stub", sim: Simulator) -> None:

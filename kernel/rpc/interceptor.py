@@ -210,7 +210,7 @@ class _Surroundings:
     async def __aenter__(self) -> Self:
         self._started = perf_counter()
         self._method.meter.begin()
-        self._trailers = call.open_call(self._context)
+        self._trailers = call.open_call()
         self._actor = self._method.identify(self._context)
         actor.act_as(self._actor)
         logs.bind_for_task(request_id=self._trailers[call.REQUEST_ID_KEY], method=self._method.name)
@@ -222,7 +222,7 @@ class _Surroundings:
 
         gRPC bounds metadata only once the client has acknowledged that it is bounded.
         """
-        if (found := call.metadata_bytes(self._context)) > self._method.metadata_bytes_max:
+        if (found := call.metadata_bytes()) > self._method.metadata_bytes_max:
             raise Invalid(
                 reasons.INVALID_REQUEST, f"{found} bytes of metadata; at most {self._method.metadata_bytes_max}"
             )

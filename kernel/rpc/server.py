@@ -26,6 +26,7 @@ from kernel.environment import is_loopback
 from kernel.rpc import health
 from kernel.rpc.actor import OPEN, Right
 from kernel.rpc.interceptor import Interceptor
+from kernel.rpc.methods import Methods
 from kernel.rpc.patience import Patience
 from kernel.rpc.perimeter import Perimeter
 from kernel.rpc.tls import TlsRefusal
@@ -108,12 +109,13 @@ class RpcServer:
         self._credentials = None if perimeter is None else _credentials(perimeter)
         self._rights: dict[str, Right] = {**rights, **KERNEL_RIGHTS}
         self._userless = frozenset(userless)
+        self._metadata_bytes_max = self._limits.metadata_bytes * HARD_LIMIT_TIMES
         self._interceptor = Interceptor(
             domain,
             self._rights,
             self._limits.patience,
             self._limits.concurrent_rpcs,
-            self._limits.metadata_bytes * HARD_LIMIT_TIMES,
+            self._metadata_bytes_max,
             *(() if perimeter is None else (perimeter.access.identify, perimeter.access.number)),
         )
         self._services: dict[str, Handlers] = {}
@@ -162,7 +164,7 @@ class RpcServer:
         self._refuse_unsaid_users(name, handlers)
         wrapped = {method: self._interceptor.wrap(f"/{name}/{method}", each) for method, each in handlers.items()}
         self._services[name] = wrapped
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, wrapped),))
+        self._server.add_generic_rpc_handlers((Methods(name, wrapped, self._metadata_bytes_max),))
 
     def _refuse_unsaid_users(self, name: str, handlers: Handlers) -> None:
         """Either a method's request names a user, or its service vouches that it is about none."""

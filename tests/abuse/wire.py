@@ -26,6 +26,8 @@ FRAME_HEADER_BYTES = 9
 FRAME_BYTES = 16_384
 TAKEN_SECONDS = 10.0
 """How long a write may wait for the server to read before the connection counts as not taken any more."""
+UNREAD_SECONDS = 1.0
+"""The same, where nothing is read here: a server that waits for that reads no more itself."""
 MAX_UNSENT_BYTES = 1024 * 1024
 LARGEST_WINDOW = 2**31 - 1
 
@@ -44,6 +46,7 @@ class Wire:
         self.statuses: Counter[int] = Counter()
         self.answering = True
         """Whether SETTINGS and PING are acknowledged; not while a block of headers is left open."""
+        self._taken_seconds = TAKEN_SECONDS
         self.goaway: GoAwayFrame | None = None
         self.ended = asyncio.Event()
 
@@ -73,7 +76,7 @@ class Wire:
             return False
         self._writer.write(b"".join(each if isinstance(each, bytes) else each.serialize() for each in frames))
         try:
-            async with asyncio.timeout(TAKEN_SECONDS):
+            async with asyncio.timeout(self._taken_seconds):
                 await self._writer.drain()
                 await asyncio.sleep(0)  # a drain that need not wait lets nobody else run
         except (OSError, TimeoutError):
@@ -89,6 +92,7 @@ class Wire:
         """Take nothing any more that the server sends."""
         if self._listening is not None:
             self._listening.cancel()
+        self._taken_seconds = UNREAD_SECONDS
         self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # typed for writing only
 
     async def until(self, answered: int, seconds: float = 20.0) -> None:

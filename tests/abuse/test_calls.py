@@ -55,7 +55,7 @@ async def test_half_calls_take_no_more_than_their_callers_share_and_are_ended(gr
 @both
 async def test_a_flood_of_calls_leaves_others_their_seats(ground: Ground, service: str) -> None:
     """More at once on each connection than it may have open: a machine that is slow to send floods too."""
-    async with ground.watched(service, grows_mib=256), wires(ground, service, 4) as several:
+    async with ground.watched(service, grows_mib=128), wires(ground, service, 4) as several:
         stream, ends = 1, time.monotonic() + FLOOD_SECONDS
         while time.monotonic() < ends:
             for wire in several:

@@ -21,7 +21,7 @@ async def test_connections_that_say_too_little_are_counted_and_closed(ground: Gr
 
     Of each four one says nothing, one begins a handshake, one ends it, and one never acknowledges what it is told.
     """
-    async with ground.watched("trade", grows_mib=128, new_connections=False), AsyncExitStack() as stack:
+    async with ground.watched("trade", grows_mib=64, new_connections=False), AsyncExitStack() as stack:
         several = []
         for number in range(CONNECTIONS + BEYOND):
             kind = number % 4 if number < CONNECTIONS - BEYOND else 0  # one that is not taken cannot shake hands

@@ -91,7 +91,6 @@ def execution(
         "signed_timestamp_ms": 1,
         "window_ms": 5000,
         "body": BODY,
-        "body_sha256": BODY_SHA256,
         "claimed_at": NOW,
         "claimed_by": "bot",
         "status": "SUBMITTING",

@@ -35,9 +35,9 @@ INSERT INTO decisions (user_id, decision_id, proposal_id, outcome, verdicts, fac
 SELECT user_id, proposal_id, proposal_id, 'ALLOW', '[]', '{}', '', '', 1, submitted_at FROM trade_proposals;
 INSERT INTO trade_executions (user_id, execution_id, proposal_id, decision_id, market, side, order_type, amount, price,
     time_in_force, post_only, worst_value, client_order_id, operator_id, signed_timestamp_ms, window_ms, body,
-    body_sha256, claimed_at, claimed_by, status, last_fill_at)
+    claimed_at, claimed_by, status, last_fill_at)
 SELECT user_id, proposal_id, proposal_id, proposal_id, market, side, order_type, amount, price, time_in_force,
-    post_only, 1, proposal_id, 1, 1, 5000, '{}', encode(sha256('{}'), 'hex'), submitted_at, 'bot',
+    post_only, 1, proposal_id, 1, 1, 5000, '{}', submitted_at, 'bot',
     CASE WHEN status = 'EXECUTING' THEN 'SUBMITTED' ELSE 'FILLED' END,
     CASE WHEN status = 'EXECUTED' THEN submitted_at END
 FROM trade_proposals;

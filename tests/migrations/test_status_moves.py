@@ -129,13 +129,16 @@ def test_a_proposal_has_one_of_three_shapes(trade_database: Database, changes: d
             rows.proposal(connection, **changes)
 
 
-def test_a_body_is_stored_with_its_own_hash(trade_database: Database) -> None:
+def test_a_body_is_stored_with_its_own_hash_whoever_writes_it(trade_database: Database) -> None:
     with psycopg.connect(trade_database.admin) as connection:
         rows.user(connection)
         proposal_id = rows.proposal(connection)
         decision_id = rows.decision(connection, proposal_id)
-        with pytest.raises(psycopg.errors.CheckViolation, match="trade_executions_check"):
-            rows.execution(connection, proposal_id, decision_id, body=b"{ }")
+        with pytest.raises(psycopg.errors.GeneratedAlways), connection.transaction():
+            rows.execution(connection, proposal_id, decision_id, body_sha256=rows.BODY_SHA256)
+        rows.execution(connection, proposal_id, decision_id)
+        (stored,) = connection.execute("SELECT body_sha256 FROM trade_executions").fetchone() or ()
+    assert stored == rows.BODY_SHA256
 
 
 def test_g1_a_second_execution_of_a_proposal_is_refused_by_the_database(trade_database: Database) -> None:

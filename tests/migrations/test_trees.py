@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
-from sqlalchemy.dialects.postgresql import dialect
+from sqlalchemy.dialects.postgresql import DOMAIN, dialect
 from sqlalchemy.engine import make_url
 from sqlalchemy.schema import MetaData
 
@@ -16,12 +16,17 @@ from migrations.apply import Tree, configuration, downgrade, upgrade
 from tests.fixtures.database import Cluster, Database
 from trade_service.store.tables import METADATA
 
+DEFAULT_COLLATION = ' COLLATE "default"'
+"""SQLAlchemy tells it of a domain, and of no column."""
+
 # Everything a migration makes, as text: names, definitions, rights.
 CATALOGUE = """
 SELECT 'column ' || table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable
-    || ' ' || coalesce(column_default, '')
+    || ' ' || coalesce(column_default, '') || ' ' || coalesce(domain_name, '')
+    || ' ' || coalesce(generation_expression, '')
 FROM information_schema.columns WHERE table_schema = 'public'
-UNION ALL SELECT 'constraint ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+UNION ALL SELECT 'constraint ' || conrelid::regclass || contypid::regtype || ' ' || conname
+    || ' ' || pg_get_constraintdef(oid)
 FROM pg_constraint WHERE connamespace = 'public'::regnamespace
 UNION ALL SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = 'public'
 UNION ALL SELECT 'trigger ' || pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
@@ -93,5 +98,6 @@ def test_the_columns_that_lists_use_are_those_of_the_schema(trade_database: Data
     for table in METADATA.tables.values():
         for column in table.columns:
             actual = found.tables[table.name].columns[column.name]
-            ours, theirs = (one.type.compile(dialect()) for one in (column, actual))  # type: ignore[no-untyped-call]
-            assert (table.name, column.name, ours) == (table.name, actual.name, theirs)
+            held = actual.type.data_type if isinstance(actual.type, DOMAIN) else actual.type
+            ours, theirs = (one.compile(dialect()) for one in (column.type, held))  # type: ignore[no-untyped-call]
+            assert (table.name, column.name, ours) == (table.name, actual.name, theirs.removesuffix(DEFAULT_COLLATION))

@@ -31,11 +31,11 @@ VALUES (%(user_id)s, %(decision_id)s, %(proposal_id)s, %(outcome)s, %(verdicts)s
 INSERT_EXECUTION: Final[LiteralString] = """
 INSERT INTO trade_executions (user_id, execution_id, proposal_id, decision_id, market, side, order_type, amount, price,
     quote_amount, time_in_force, post_only, worst_value, client_order_id, operator_id, signed_timestamp_ms, window_ms,
-    body, body_sha256, claimed_at, claimed_by, cancel_due_at, status)
+    body, claimed_at, claimed_by, cancel_due_at, status)
 SELECT %(user_id)s, %(execution_id)s, %(proposal_id)s, %(decision_id)s, %(market)s, %(side)s, %(order_type)s,
     %(amount)s, %(price)s, %(quote_amount)s, %(time_in_force)s, %(post_only)s, %(worst_value)s, %(client_order_id)s,
-    %(operator_id)s, %(signed_timestamp_ms)s, %(window_ms)s, %(body)s, encode(sha256(%(body)s), 'hex'), %(claimed_at)s,
-    %(claimed_by)s, %(cancel_due_at)s, 'SUBMITTING'
+    %(operator_id)s, %(signed_timestamp_ms)s, %(window_ms)s, %(body)s, %(claimed_at)s, %(claimed_by)s,
+    %(cancel_due_at)s, 'SUBMITTING'
 FROM proposal
 ON CONFLICT (user_id, proposal_id) DO NOTHING
 RETURNING execution_id

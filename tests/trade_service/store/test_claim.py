@@ -30,10 +30,8 @@ SELECT (SELECT count(*) FROM decisions), (SELECT count(*) FROM trade_executions)
 OTHERS_DECISION = "INSERT INTO decisions VALUES ('alice', %s, %s, %s, '[]', '{}', '', '', 1, now())"
 OTHERS_EXECUTION = """
 INSERT INTO trade_executions (user_id, execution_id, proposal_id, decision_id, market, side, order_type, post_only,
-    worst_value, client_order_id, operator_id, signed_timestamp_ms, window_ms, body, body_sha256, claimed_at,
-    claimed_by, status)
-VALUES ('alice', %s, %s, %s, 'BTC-EUR', 'BUY', 'LIMIT', false, 1, %s, 1, 1, 5000, '', encode(sha256(''), 'hex'), now(),
-    'other', 'SUBMITTING')
+    worst_value, client_order_id, operator_id, signed_timestamp_ms, window_ms, body, claimed_at, claimed_by, status)
+VALUES ('alice', %s, %s, %s, 'BTC-EUR', 'BUY', 'LIMIT', false, 1, %s, 1, 1, 5000, '', now(), 'other', 'SUBMITTING')
 """
 EMPTY_ALLOWLIST: dict[str, object] = {"allowlist": {"markets": []}}
 UNTOUCHED = [(0, 0, 0, "PROPOSED", 0)]

@@ -122,10 +122,8 @@ async def test_a_look_never_shows_an_execution_beside_the_denial_before_it(
     assert isinstance(await given.claim(database, proposal, given.deny), Denied)
     assert isinstance(await given.claim(database, proposal), Claimed)
     sql("SET session_replication_role = replica")
-    sql("CREATE TABLE allowed AS SELECT * FROM decisions WHERE outcome = 'ALLOW'")
-    sql("CREATE TABLE executed AS SELECT * FROM trade_executions")
-    sql("DELETE FROM decisions WHERE outcome = 'ALLOW'")
-    sql("DELETE FROM trade_executions")
+    sql("UPDATE decisions SET user_id = 'nobody yet' WHERE outcome = 'ALLOW'")
+    sql("UPDATE trade_executions SET user_id = 'nobody yet'")
     with psycopg.connect(trade_database.admin) as claim:
         claim.execute("LOCK TABLE trade_executions IN ACCESS EXCLUSIVE MODE")
         look = asyncio.create_task(ProposalRows(database).look("alice", proposal.content.proposal_id))
@@ -134,8 +132,8 @@ async def test_a_look_never_shows_an_execution_beside_the_denial_before_it(
             while not sql(waiting):  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.02)
         claim.execute("SET session_replication_role = replica")
-        claim.execute("INSERT INTO decisions SELECT * FROM allowed")
-        claim.execute("INSERT INTO trade_executions SELECT * FROM executed")
+        claim.execute("UPDATE decisions SET user_id = 'alice' WHERE user_id = 'nobody yet'")
+        claim.execute("UPDATE trade_executions SET user_id = 'alice'")
     seen = await look
     assert seen is not None
     assert seen.decision is not None

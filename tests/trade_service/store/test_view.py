@@ -96,15 +96,21 @@ async def test_a_view_counts_what_is_recent_filled_recently_or_open_of_this_user
     assert moments == sorted(moments, reverse=True)
 
 
+COPIES = """
+INSERT INTO trade_executions (execution_id, proposal_id, client_order_id, user_id, decision_id, market, side,
+    order_type, post_only, worst_value, operator_id, signed_timestamp_ms, window_ms, body, claimed_at, claimed_by,
+    status)
+SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), user_id, decision_id, market, side,
+    order_type, post_only, worst_value, operator_id, signed_timestamp_ms, window_ms, body, claimed_at, claimed_by,
+    status
+FROM trade_executions, generate_series(1, %s)
+"""
+
+
 async def test_a_history_too_long_to_be_read_says_so(database: Database, sql: Read) -> None:
     old, _ = await given.claimed(database)
     sql("SET session_replication_role = replica")
-    sql(
-        "INSERT INTO trade_executions SELECT (jsonb_populate_record(e, jsonb_build_object('execution_id',"
-        " gen_random_uuid(), 'proposal_id', gen_random_uuid(), 'client_order_id', gen_random_uuid()))).*"
-        " FROM trade_executions e, generate_series(1, %s)",
-        HISTORY_ROWS_MAX - 1,
-    )
+    sql(COPIES, HISTORY_ROWS_MAX - 1)
     sql("SET session_replication_role = origin")
     view = await view_of(database, old)
     assert len(view.executions) == HISTORY_ROWS_MAX

@@ -100,7 +100,7 @@ WHOLE: Final = frozenset({"call", "execute", "look", "facts", "claim", "POST", "
 def measure_everything() -> None:
     """Put a stopwatch on every step of an execution."""
     measure_async(Execute, "execute", "execute")
-    measure_async(ProposalRows, "look", "look", owns=True)
+    measure_async(ProposalRows, "first_look", "look", owns=True)
     measure_async(Execute, "_gather", "facts")
     measure_async(ClaimRows, "claim", "claim", owns=True)
     measure_async(BitvavoExchange, "create", "POST")

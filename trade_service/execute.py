@@ -76,7 +76,9 @@ class Execute:
             NotFound: no such proposal. NotNow: it is closed. Exhausted: no rate budget; nothing was judged.
             Unavailable: database, market_service or replica not able to; nothing was changed, or repeat to learn.
         """
-        look = await self._look(user_id, proposal_id)
+        look = await self._proposals.first_look(user_id, proposal_id)
+        if look is None:
+            raise _not_found(proposal_id)
         known = _known(look)
         if known is not None:
             return known

@@ -56,6 +56,13 @@ class ProposalStore(Protocol):
         """Read a proposal with its execution and last decision, without a lock."""
         ...
 
+    async def first_look(self, user_id: str, proposal_id: UUID) -> Look | None:
+        """Look as `look` does; a proposal that was just stored here may be told from memory, as it was then.
+
+        Good enough to begin an execution: its claim reads everything again.
+        """
+        ...
+
     async def change(
         self, user_id: str, proposal_id: UUID, change: Callable[[StoredProposal, datetime], ProposalChange | None]
     ) -> StoredProposal | None:

@@ -27,6 +27,22 @@ async def test_g1_four_hundred_concurrent_calls_over_two_replicas_trade_once(sta
     assert row["status"] == "FILLED"
 
 
+async def test_a_replica_that_only_stored_a_proposal_answers_what_became_of_it_elsewhere(stage: Stage) -> None:
+    async with stage.caller() as caller:
+        executed = await caller.submit(stage.user(), buy(), replica=0)
+        first = await caller.execute(executed, replica=1)
+        again = await caller.execute(executed, replica=0)
+        declined = await caller.submit(stage.user(), buy(), replica=0)
+        await caller.decline(declined, 1)
+        (refused,) = await asyncio.gather(caller.execute(declined, replica=0), return_exceptions=True)
+    assert (first.replayed, again.replayed) == (False, True)
+    assert again.execution == first.execution
+    assert len(stage.simulator.requests(first.execution.client_order_id)) == 1
+    assert isinstance(refused, BaseException)
+    assert caller.failure(refused).reason == "PROPOSAL_CLOSED"
+    assert stage.truth.execution(declined.user_id, declined.proposal_id) is None
+
+
 async def test_a_repeat_after_both_replicas_restarted_answers_the_same_execution(stage: Stage) -> None:
     user = stage.user()
     async with stage.caller() as caller:

@@ -150,6 +150,8 @@ class Proposals:
     async def look(self, _user_id: str, _proposal_id: UUID) -> Look | None:
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
+    first_look = look
+
     async def submit(self, content: Content, *_: Any, **__: Any) -> tuple[StoredProposal, bool]:  # noqa: ANN401
         raise AssertionError(content)
 

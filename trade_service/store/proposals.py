@@ -12,6 +12,7 @@ from trade_service.claiming import Look
 from trade_service.ports import ProposalChange
 from trade_service.proposal import Content, ProposalStatus, StoredProposal
 from trade_service.store import user
+from trade_service.store.fresh import Fresh
 from trade_service.store.rows import decision_of, execution_of, fill_of, override_json, proposal_of
 
 # Idempotent by (user, proposal): a repeat inserts nothing and reads what is there.
@@ -74,6 +75,7 @@ class ProposalRows:
     def __init__(self, database: Database) -> None:
         """Use the pool of the serving role."""
         self._database = database
+        self._fresh = Fresh()
 
     async def submit(
         self, content: Content, actor: str, ttl: timedelta, *, refuse: Callable[[StoredProposal], None]
@@ -92,7 +94,15 @@ class ProposalRows:
                 refuse(proposal)
                 return proposal, False
             await transaction.commit()
-            return proposal, True
+        self._fresh.note(proposal)
+        return proposal, True
+
+    async def first_look(self, user_id: str, proposal_id: UUID) -> Look | None:
+        """Look as `look` does, but of a proposal that was just stored here say so from memory, once."""
+        proposal = self._fresh.take(user_id, proposal_id)
+        if proposal is not None:
+            return Look(proposal, None, None, 0.0)
+        return await self.look(user_id, proposal_id)
 
     async def look(self, user_id: str, proposal_id: UUID) -> Look | None:
         """Read a proposal with its execution and last decision, without a lock."""

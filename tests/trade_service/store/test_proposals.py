@@ -89,6 +89,30 @@ async def test_the_same_id_belongs_to_each_user_apart(database: Database) -> Non
         assert created
 
 
+DECLINE = "UPDATE trade_proposals SET status = 'DECLINED'"
+
+
+async def test_of_a_proposal_stored_here_the_first_look_is_from_memory_and_no_other(
+    database: Database, sql: Read
+) -> None:
+    here, elsewhere, wanted = ProposalRows(database), ProposalRows(database), given.content()
+    for rows in (here, elsewhere):
+        await rows.submit(wanted, "bot", timedelta(hours=1), refuse=given.accept_any)
+    sql(DECLINE)
+    key = ("alice", wanted.proposal_id)
+    looks = [await here.first_look(*key), await here.first_look(*key), await elsewhere.first_look(*key)]
+    assert [look and look.proposal.status for look in looks] == [P.PROPOSED, P.DECLINED, P.DECLINED]
+
+
+async def test_a_look_is_never_from_memory(database: Database, sql: Read) -> None:
+    rows, wanted = ProposalRows(database), given.content()
+    await rows.submit(wanted, "bot", timedelta(hours=1), refuse=given.accept_any)
+    sql(DECLINE)
+    look = await rows.look("alice", wanted.proposal_id)
+    assert look is not None
+    assert look.proposal.status is P.DECLINED
+
+
 async def test_a_look_shows_proposal_execution_and_last_decision(database: Database) -> None:
     rows = ProposalRows(database)
     assert await rows.look("alice", uuid4()) is None

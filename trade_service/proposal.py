@@ -13,7 +13,7 @@ from policy.model import Approval, Override, Proposal, Terms
 
 
 class ProposalStatus(StrEnum):
-    """Where a proposal stands; the database enforces the moves (table `status_moves`)."""
+    """Where a proposal stands; the database enforces the moves (trigger `trade_proposals_status`)."""
 
     PROPOSED = "PROPOSED"
     APPROVED = "APPROVED"

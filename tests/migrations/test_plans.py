@@ -124,7 +124,7 @@ HOT: list[tuple[str, str, str, Parameters]] = [
     ("trade_reconciler", "expired", sweep.EXPIRED, {"limit": 100}),
     *(("trade_service", *each) for each in lists()),
 ]
-SMALL = {"protocol", "policy_sets", "trading_state", "status_moves"}
+SMALL = {"protocol", "policy_sets", "trading_state"}
 """Tables of a few rows, where reading all of them is the better plan."""
 
 

@@ -282,54 +282,37 @@ CREATE INDEX alarms_newest ON alarms (raised_at DESC);
 
 -- Status moves ---------------------------------------------------------------------------------------------------------
 
-CREATE TABLE status_moves (
-    kind text NOT NULL CHECK (kind IN ('proposal', 'execution')),
-    from_status text NOT NULL,
-    to_status text NOT NULL,
-    PRIMARY KEY (kind, from_status, to_status)
-);
-COMMENT ON TABLE status_moves IS 'Exactly the moves a status may make; an empty from_status is the insert.';
-INSERT INTO status_moves (kind, from_status, to_status) VALUES
-    ('proposal', '', 'PROPOSED'),
-    ('proposal', 'PROPOSED', 'APPROVED'), ('proposal', 'PROPOSED', 'DECLINED'),
-    ('proposal', 'PROPOSED', 'EXPIRED'), ('proposal', 'PROPOSED', 'EXECUTING'),
-    ('proposal', 'APPROVED', 'DECLINED'), ('proposal', 'APPROVED', 'EXPIRED'), ('proposal', 'APPROVED', 'EXECUTING'),
-    ('proposal', 'EXECUTING', 'EXECUTED'), ('proposal', 'EXECUTING', 'FAILED'),
-    ('proposal', 'FAILED', 'EXECUTING'), ('proposal', 'FAILED', 'EXECUTED'),
-    ('execution', '', 'SUBMITTING'),
-    ('execution', 'SUBMITTING', 'SUBMITTED'), ('execution', 'SUBMITTING', 'FILLED'),
-    ('execution', 'SUBMITTING', 'CANCELED'), ('execution', 'SUBMITTING', 'REJECTED'),
-    ('execution', 'SUBMITTING', 'UNKNOWN'), ('execution', 'SUBMITTING', 'NOT_PLACED'),
-    ('execution', 'UNKNOWN', 'SUBMITTED'), ('execution', 'UNKNOWN', 'FILLED'), ('execution', 'UNKNOWN', 'CANCELED'),
-    ('execution', 'UNKNOWN', 'REJECTED'), ('execution', 'UNKNOWN', 'NOT_PLACED'),
-    ('execution', 'SUBMITTED', 'FILLED'), ('execution', 'SUBMITTED', 'CANCELED'),
-    ('execution', 'NOT_PLACED', 'SUBMITTED'), ('execution', 'NOT_PLACED', 'FILLED'),
-    ('execution', 'NOT_PLACED', 'CANCELED'),
-    ('execution', 'REJECTED', 'SUBMITTED'), ('execution', 'REJECTED', 'FILLED'), ('execution', 'REJECTED', 'CANCELED');
-
 CREATE FUNCTION enforce_status_move() RETURNS trigger
-    LANGUAGE plpgsql SET search_path = public
+    LANGUAGE plpgsql
     AS $$
-DECLARE
-    kind_moved text := TG_ARGV[0];
-    before text := CASE WHEN TG_OP = 'INSERT' THEN '' ELSE OLD.status END;
 BEGIN
-    IF TG_OP = 'UPDATE' AND before = NEW.status THEN
+    IF OLD.status = NEW.status OR concat(OLD.status, '>', NEW.status) = ANY (TG_ARGV) THEN
         RETURN NEW;
     END IF;
-    PERFORM FROM status_moves m WHERE m.kind = kind_moved AND m.from_status = before AND m.to_status = NEW.status;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION '% cannot move from "%" to "%"', kind_moved, before, NEW.status
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'status_moves';
-    END IF;
-    RETURN NEW;
+    RAISE EXCEPTION '% cannot move from "%" to "%"', TG_TABLE_NAME, OLD.status, NEW.status
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'status_moves';
 END
 $$;
+COMMENT ON FUNCTION enforce_status_move IS 'Lets a status make exactly the moves named; one from nothing is the insert.';
 
 CREATE TRIGGER trade_proposals_status BEFORE INSERT OR UPDATE OF status ON trade_proposals
-    FOR EACH ROW EXECUTE FUNCTION enforce_status_move('proposal');
+    FOR EACH ROW EXECUTE FUNCTION enforce_status_move(
+        '>PROPOSED',
+        'PROPOSED>APPROVED', 'PROPOSED>DECLINED', 'PROPOSED>EXPIRED', 'PROPOSED>EXECUTING',
+        'APPROVED>DECLINED', 'APPROVED>EXPIRED', 'APPROVED>EXECUTING',
+        'EXECUTING>EXECUTED', 'EXECUTING>FAILED',
+        'FAILED>EXECUTING', 'FAILED>EXECUTED'
+    );
 CREATE TRIGGER trade_executions_status BEFORE INSERT OR UPDATE OF status ON trade_executions
-    FOR EACH ROW EXECUTE FUNCTION enforce_status_move('execution');
+    FOR EACH ROW EXECUTE FUNCTION enforce_status_move(
+        '>SUBMITTING',
+        'SUBMITTING>SUBMITTED', 'SUBMITTING>FILLED', 'SUBMITTING>CANCELED', 'SUBMITTING>REJECTED',
+        'SUBMITTING>UNKNOWN', 'SUBMITTING>NOT_PLACED',
+        'UNKNOWN>SUBMITTED', 'UNKNOWN>FILLED', 'UNKNOWN>CANCELED', 'UNKNOWN>REJECTED', 'UNKNOWN>NOT_PLACED',
+        'SUBMITTED>FILLED', 'SUBMITTED>CANCELED',
+        'NOT_PLACED>SUBMITTED', 'NOT_PLACED>FILLED', 'NOT_PLACED>CANCELED',
+        'REJECTED>SUBMITTED', 'REJECTED>FILLED', 'REJECTED>CANCELED'
+    );
 
 CREATE FUNCTION keep_order_id() RETURNS trigger
     LANGUAGE plpgsql SET search_path = public
@@ -346,7 +329,7 @@ CREATE TRIGGER trade_executions_order_id BEFORE UPDATE OF order_id ON trade_exec
 
 -- Rights: columns that may move, and nothing else; no DELETE, no TRUNCATE, for anyone who serves -----------------------
 
-GRANT SELECT ON protocol, deployment, status_moves, trading_state, policies, policy_sets TO trade_service;
+GRANT SELECT ON protocol, deployment, trading_state, policies, policy_sets TO trade_service;
 GRANT INSERT ON policies, policy_sets, alarms TO trade_service;
 GRANT INSERT ON trading_state TO trade_service;
 GRANT UPDATE (state, cancel_open_orders, generation, reason, actor, changed_at) ON trading_state TO trade_service;

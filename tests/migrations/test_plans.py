@@ -67,7 +67,7 @@ SETTLEMENT = EXECUTION | {
     "proposal_if_filled": "EXECUTING",
     "proposal_if_unfilled": "EXECUTING",
     **dict.fromkeys(("exchange_status", "filled_quote", "fee_currency", "reject_code")),
-    **dict.fromkeys(("fill_ids", "amounts", "prices", "fees", "fee_currencies", "takers", "moments"), "{}"),
+    "fills": "[]",
 }
 PAGE = 50
 BEFORE = (datetime(2026, 9, 24, tzinfo=UTC), SOME_ID)

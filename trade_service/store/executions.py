@@ -50,9 +50,8 @@ INSERT INTO trade_history (user_id, market, fill_id, execution_id, order_id, sid
     taker, filled_at)
 SELECT moved.user_id, moved.market, f.fill_id, moved.execution_id, %(order_id)s, moved.side, f.amount, f.price, f.fee,
     f.fee_currency, f.taker, f.filled_at
-FROM moved, unnest(%(fill_ids)s::text[], %(amounts)s::numeric[], %(prices)s::numeric[], %(fees)s::numeric[],
-    %(fee_currencies)s::text[], %(takers)s::boolean[], %(moments)s::timestamptz[])
-    AS f (fill_id, amount, price, fee, fee_currency, taker, filled_at)
+FROM moved, json_to_recordset(%(fills)s::json) AS f (fill_id text, amount numeric, price numeric, fee numeric,
+    fee_currency text, taker boolean, filled_at timestamptz)
 ON CONFLICT (user_id, market, fill_id) DO UPDATE SET fee = excluded.fee, fee_currency = excluded.fee_currency
     WHERE trade_history.fee IS NULL
 """
@@ -169,17 +168,18 @@ def _settle_parameters(settlement: Settlement) -> Row:
         "filled_quote": order and order.filled_quote,
         "fee_paid": order and order.fee_paid,
         "fee_currency": order and order.fee_currency,
-        **_fill_parameters(order.fills if order else ()),
+        "fills": orjson.dumps([_fill_json(fill) for fill in order.fills] if order else []).decode(),
     }
 
 
-def _fill_parameters(fills: tuple[Fill, ...]) -> Row:
+def _fill_json(fill: Fill) -> dict[str, object]:
+    """Return a fill as `RECORD_FILLS` reads it; numbers are text."""
     return {
-        "fill_ids": [fill.fill_id for fill in fills],
-        "amounts": [fill.amount for fill in fills],
-        "prices": [fill.price for fill in fills],
-        "fees": [fill.fee for fill in fills],
-        "fee_currencies": [fill.fee_currency for fill in fills],
-        "takers": [fill.taker for fill in fills],
-        "moments": [fill.filled_at for fill in fills],
+        "fill_id": fill.fill_id,
+        "amount": str(fill.amount),
+        "price": str(fill.price),
+        "fee": None if fill.fee is None else str(fill.fee),
+        "fee_currency": fill.fee_currency,
+        "taker": fill.taker,
+        "filled_at": fill.filled_at,
     }

@@ -86,8 +86,7 @@ WITH moved AS (
 )
 INSERT INTO fills (user_id, market, fill_id, execution_id, amount, price, fee, filled_at)
 SELECT %(user_id)s, %(market)s, f.id, execution_id, f.amount, f.price, f.fee, clock_timestamp()
-FROM moved, unnest(%(fill_ids)s::text[], %(amounts)s::numeric[], %(prices)s::numeric[], %(fees)s::numeric[])
-    AS f (id, amount, price, fee)
+FROM moved, json_to_recordset(%(fills)s::json) AS f (id text, amount numeric, price numeric, fee numeric)
 ON CONFLICT (user_id, market, fill_id) DO NOTHING
 """
 READ: Final = "SELECT * FROM executions WHERE user_id = %(user_id)s AND execution_id = %(execution_id)s"

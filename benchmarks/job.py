@@ -15,7 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from bitvavo.client import TradeClient
 from bitvavo.endpoints import TRADE_ENDPOINTS
-from bitvavo.order import Order, order_body
+from bitvavo.order import Fill, Order, order_body
 from bitvavo.reply import Accepted
 from bitvavo.signing import Credentials
 from bitvavo.transport import open_client
@@ -133,8 +133,10 @@ def _outcome(order: Order) -> Values:
         "filled_amount": order.filled_amount,
         "filled_quote": order.filled_amount_quote,
         "fee_paid": order.fee_paid,
-        "fill_ids": [fill.id for fill in order.fills],
-        "amounts": [fill.amount for fill in order.fills],
-        "prices": [fill.price for fill in order.fills],
-        "fees": [fill.fee for fill in order.fills],
+        "fills": orjson.dumps([_fill(fill) for fill in order.fills]).decode(),
     }
+
+
+def _fill(fill: Fill) -> dict[str, str | None]:
+    fee = None if fill.fee is None else str(fill.fee)
+    return {"id": fill.id, "amount": str(fill.amount), "price": str(fill.price), "fee": fee}

@@ -3,7 +3,7 @@
 The way: look (no lock) → facts → claim (one transaction) → send (no transaction) → settle (one transaction) → answer.
 Every repeat answers the same execution. No acknowledged commit, no send; and never a second send.
 
-The first look at a proposal that this process stored may be from memory (`store/fresh.py`): nothing is decided by a look.
+The first look at a proposal that this process stored may be from memory (`store/fresh.py`): a look decides nothing.
 """
 
 import asyncio

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from trade_service.proposal import StoredProposal
 
-PROPOSALS_MAX: Final = 4096
+PROPOSALS_MAX: Final = 1024
 """The oldest are forgotten first, and looked at like all others."""
 
 

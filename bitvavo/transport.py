@@ -119,6 +119,9 @@ class _ExchangeClient(httpx.AsyncClient):
         self._guarded = transport
 
     async def send(self, request: httpx.Request, **_: object) -> httpx.Response:
+        if self.is_closed:
+            message = "the client was closed; nothing is sent any more"
+            raise RuntimeError(message)
         return await self._guarded.handle_async_request(request)
 
 

@@ -13,12 +13,16 @@ from trade_service.proposal import StoredProposal
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is known of a proposal without a lock: its execution, and its last decision with that one's age."""
+    """What is known of a proposal without a lock: its execution, and its last decision with that one's age.
+
+    `remembered`: told from memory, so something may have become of it elsewhere.
+    """
 
     proposal: StoredProposal
     execution: Execution | None
     decision: StoredDecision | None
     decision_age_seconds: float
+    remembered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,13 +86,17 @@ class Execute:
             return known
         if look.proposal.status not in EXECUTABLE:
             raise closed(look.proposal.status)
-        self._readiness.require()
         try:
+            self._readiness.require()
             async with self._gate.pass_one(user_id):
                 result = await self._claim(look.proposal, actor, closes=closes)
-        except NotNow:
-            # Closed while this call waited: if by the denial of its twin, that is the answer to both.
-            known = _known(await self._look(user_id, proposal_id))
+        except (NotNow, Exhausted, Unavailable) as failure:
+            # Closed while this call waited, perhaps by the denial of its twin; or done elsewhere since it was remembered.
+            # A commit without an answer is told as what it is.
+            may_be_done = look.remembered or isinstance(failure, NotNow)
+            if failure.reason == reasons.DATABASE_UNAVAILABLE or not may_be_done:
+                raise
+            known = await self._standing(user_id, proposal_id)
             if known is None:
                 raise
             return known
@@ -123,6 +127,21 @@ class Execute:
         if look is None:
             raise _not_found(proposal_id)
         return look
+
+    async def _standing(self, user_id: str, proposal_id: UUID) -> Answer | None:
+        """Look for the answer that already stands; None when there is none, or no database to ask.
+
+        Raises:
+            NotFound: no such proposal. NotNow: it is closed.
+        """
+        try:
+            look = await self._look(user_id, proposal_id)
+        except Unavailable:
+            return None
+        known = _known(look)
+        if known is None and look.proposal.status not in EXECUTABLE:
+            raise closed(look.proposal.status)
+        return known
 
     async def _claim(self, proposal: StoredProposal, actor: str, *, closes: bool) -> ClaimResult:
         """Claim, starting again when another generation is in force or a row moved; twice at most."""

@@ -88,6 +88,19 @@ async def test_https_and_loopback_are_accepted(base_url: str) -> None:
     await open_client(base_url, TRADE_ENDPOINTS).aclose()
 
 
+@pytest.mark.parametrize("used", [False, True])
+async def test_a_closed_client_sends_nothing(*, used: bool) -> None:
+    server = RawServer(answering(OK))
+    async with running(server) as url:
+        client = open_client(url, TRADE_ENDPOINTS)
+        if used:
+            await client.get("/order")
+        await client.aclose()
+        with pytest.raises(RuntimeError, match="closed"):
+            await client.get("/order")
+    assert len(server.heads) == int(used)
+
+
 async def test_the_wire_carries_path_and_query_as_given_and_no_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")

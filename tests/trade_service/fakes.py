@@ -142,15 +142,18 @@ class Market:
 
 @dataclass
 class Proposals:
-    """Looks are scripted; the last one stays."""
+    """Looks are scripted; the last one stays. `remembered` is the first one from memory, if there is to be one."""
 
     looks: list[Look | None]
+    remembered: Look | None = None
     expired: list[tuple[str, UUID]] = field(default_factory=list)
 
     async def look(self, _user_id: str, _proposal_id: UUID) -> Look | None:
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
-    first_look = look
+    async def first_look(self, user_id: str, proposal_id: UUID) -> Look | None:
+        remembered, self.remembered = self.remembered, None
+        return remembered or await self.look(user_id, proposal_id)
 
     async def submit(self, content: Content, *_: Any, **__: Any) -> tuple[StoredProposal, bool]:  # noqa: ANN401
         raise AssertionError(content)

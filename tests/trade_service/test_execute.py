@@ -1,6 +1,8 @@
 """The main job with parties written by hand: permits, replays, starting again, and a database that is away."""
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -42,14 +44,20 @@ def in_force(number: int) -> PolicyGeneration:
 class Stage:
     """An Execute between parties of a test's own."""
 
-    def __init__(self, *results: object, looks: tuple[Look | None, ...] = (FRESH,), ready: bool = True) -> None:
+    def __init__(
+        self,
+        *results: object,
+        looks: tuple[Look | None, ...] = (FRESH,),
+        remembered: Look | None = None,
+        ready: bool = True,
+    ) -> None:
         self.exchange, self.market, self.executions = fakes.Exchange(), fakes.Market(), fakes.Executions()
         self.claims = fakes.Claims(list(results), fakes.view(PROPOSAL))
         self.store = fakes.PolicyStore({number: in_force(number) for number in range(1, 10)})
         self.book = PolicyBook(cast("Any", self.store))
         self.readiness = given.readiness(ready=ready)
         self.execute = Execute(
-            fakes.Proposals(list(looks)),
+            fakes.Proposals(list(looks), remembered),
             self.claims,
             self.executions,
             self.market,
@@ -110,6 +118,67 @@ async def test_an_execution_that_exists_is_answered_without_a_claim_a_permit_or_
 async def test_a_claim_that_came_second_answers_the_first_ones_execution() -> None:
     stage = Stage(Exists(), looks=(FRESH, DONE))
     assert await stage.run() == Answer(ALLOWED, EXECUTION, replayed=True)
+    assert stage.exchange.created == []
+
+
+REMEMBERED = replace(FRESH, remembered=True)
+
+
+async def test_a_remembered_proposal_is_claimed_without_a_look() -> None:
+    stage = Stage(claimed(), looks=(None,), remembered=REMEMBERED)
+    assert await stage.run() == Answer(ALLOWED, EXECUTION, replayed=False)
+
+
+def no_permit(stage: Stage) -> None:
+    stage.exchange.permits_left = 0
+
+
+def not_ready(stage: Stage) -> None:
+    stage.readiness.miss(Condition.ATTESTED, NOT_YET[Condition.ATTESTED])
+
+
+def no_market(stage: Stage) -> None:
+    def refuse() -> None:
+        raise Unavailable("MARKET_UNAVAILABLE", "down")
+
+    stage.market.meanwhile = refuse
+
+
+OBSTACLES = pytest.mark.parametrize("obstacle", [no_permit, not_ready, no_market])
+
+
+@OBSTACLES
+async def test_what_was_done_elsewhere_is_answered_whatever_keeps_this_replica_from_claiming(
+    obstacle: Callable[[Stage], None],
+) -> None:
+    stage = Stage(looks=(DONE,), remembered=REMEMBERED)
+    obstacle(stage)
+    assert await stage.run() == Answer(ALLOWED, EXECUTION, replayed=True)
+    assert stage.exchange.created == []
+
+
+@OBSTACLES
+async def test_what_was_closed_elsewhere_is_closed_whatever_keeps_this_replica_from_claiming(
+    obstacle: Callable[[Stage], None],
+) -> None:
+    stage = Stage(looks=(DECLINED_BY_SOMEONE,), remembered=REMEMBERED)
+    obstacle(stage)
+    assert (await stage.fails()).reason == "PROPOSAL_CLOSED"
+
+
+async def test_a_commit_without_an_answer_is_told_as_such_though_the_execution_can_be_seen() -> None:
+    failure = await Stage(fakes.DOWN, looks=(DONE,), remembered=REMEMBERED).fails()
+    assert failure is fakes.DOWN
+
+
+@OBSTACLES
+@pytest.mark.parametrize("remembered", [None, REMEMBERED])
+async def test_where_nothing_stands_the_obstacle_is_told(
+    obstacle: Callable[[Stage], None], remembered: Look | None
+) -> None:
+    stage = Stage(remembered=remembered)
+    obstacle(stage)
+    assert isinstance(await stage.fails(), (Exhausted, Unavailable))
     assert stage.exchange.created == []
 
 

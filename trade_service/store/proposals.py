@@ -101,7 +101,7 @@ class ProposalRows:
         """Look as `look` does, but of a proposal that was just stored here say so from memory, once."""
         proposal = self._fresh.take(user_id, proposal_id)
         if proposal is not None:
-            return Look(proposal, None, None, 0.0)
+            return Look(proposal, None, None, 0.0, remembered=True)
         return await self.look(user_id, proposal_id)
 
     async def look(self, user_id: str, proposal_id: UUID) -> Look | None:

@@ -286,7 +286,8 @@ CREATE FUNCTION enforce_status_move() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    IF OLD.status = NEW.status OR concat(OLD.status, '>', NEW.status) = ANY (TG_ARGV) THEN
+    IF OLD.status OPERATOR(pg_catalog.=) NEW.status
+        OR pg_catalog.concat(OLD.status, '>', NEW.status) OPERATOR(pg_catalog.=) ANY (TG_ARGV) THEN
         RETURN NEW;
     END IF;
     RAISE EXCEPTION '% cannot move from "%" to "%"', TG_TABLE_NAME, OLD.status, NEW.status

@@ -1,7 +1,12 @@
 """Which ports the one-machine system takes, and a clear refusal when somebody else has one of them."""
 
+import secrets
 import socket
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
+
+
+CHOSEN = range(20_000, 32_768)
 
 
 class PortTakenError(RuntimeError):
@@ -30,10 +35,16 @@ class Ports:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free now, for an address that must be told before anyone listens on it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of 127.0.0.1 that is free now, for an address that must be told before anyone listens on it.
+
+    It is none of those that the system gives to whoever asks for any (32768 and up, unless told otherwise): one of them
+    could be given away before it is used.
+    """
+    while True:
+        port = secrets.choice(CHOSEN)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 FIXED = Ports(market=50051, trade=50052, simulator=8099, market_metrics=9464, trade_metrics=9465)

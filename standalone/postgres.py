@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from urllib.parse import quote
 
 import psycopg
 
+from standalone.ports import free_port
 from standalone.server_account import ServerAccount, reachable_folder, readable_binaries
 
 SUPERUSER = "postgres"
@@ -212,13 +212,6 @@ class EmbeddedPostgres:
         with suppress(psycopg.OperationalError), psycopg.connect(self.url(), connect_timeout=2):
             return True
         return False
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def running_postmaster(data: Path) -> int | None:

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from standalone.databases import DSN_VARIABLE
-from standalone.postgres import EmbeddedPostgres, free_port
+from standalone.ports import free_port
+from standalone.postgres import EmbeddedPostgres
 from standalone.secret_files import write_secret
 from standalone.service import TRADE, Service
 from standalone.system import System

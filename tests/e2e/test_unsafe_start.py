@@ -15,7 +15,8 @@ from psycopg import sql
 
 from migrations.apply import upgrade
 from migrations.roles import ROLE_NAMES, create_database, ensure_roles
-from standalone.postgres import EmbeddedPostgres, free_port
+from standalone.ports import free_port
+from standalone.postgres import EmbeddedPostgres
 from standalone.secret_files import write_secret
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,7 +5,6 @@ import socket
 from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 
-
 CHOSEN = range(20_000, 32_768)
 
 

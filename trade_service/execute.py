@@ -91,7 +91,7 @@ class Execute:
             async with self._gate.pass_one(user_id):
                 result = await self._claim(look.proposal, actor, closes=closes)
         except (NotNow, Exhausted, Unavailable) as failure:
-            # Closed while this call waited, perhaps by the denial of its twin; or done elsewhere since it was stored here.
+            # Closed while this call waited, perhaps by the denial of its twin; or done elsewhere meanwhile.
             # A commit without an answer is told as what it is.
             may_be_done = look.remembered or isinstance(failure, NotNow)
             if failure.reason == reasons.DATABASE_UNAVAILABLE or not may_be_done:

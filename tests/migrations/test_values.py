@@ -14,6 +14,7 @@ REFUSED = {
     "trade_proposals.order_type": ("STOP",),
     "trade_proposals.amount": (0, -1),
     "trade_proposals.price": (0,),
+    "trade_proposals.quote_amount": (0,),
     "trade_proposals.time_in_force": ("GTD",),
     "trade_proposals.confidence": (-1, 101),
     "trade_proposals.cancel_after": ("0 s", "-1 s"),
@@ -49,5 +50,6 @@ def test_a_value_of_the_wrong_kind_is_refused(trade_database: Database, column: 
         rows.whole_user(connection, "alice")
         connection.execute(A_POLICY)
         for value in REFUSED[column]:
-            with pytest.raises(psycopg.errors.CheckViolation), connection.transaction():
+            with pytest.raises(psycopg.errors.CheckViolation) as refused, connection.transaction():
                 connection.execute(change, (value,))
+            assert refused.value.diag.datatype_name, "refused by the row it would make, not by its own kind"

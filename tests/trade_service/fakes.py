@@ -142,14 +142,17 @@ class Market:
 
 @dataclass
 class Proposals:
-    """Looks are scripted; the last one stays. `remembered` is the first one from memory, if there is to be one."""
+    """Looks are scripted, or fail; the last one stays. `remembered` is the first one, from memory, if there is one."""
 
-    looks: list[Look | None]
+    looks: list[Look | Exception | None]
     remembered: Look | None = None
     expired: list[tuple[str, UUID]] = field(default_factory=list)
 
     async def look(self, _user_id: str, _proposal_id: UUID) -> Look | None:
-        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        if isinstance(look, Exception):
+            raise look
+        return look
 
     async def first_look(self, user_id: str, proposal_id: UUID) -> Look | None:
         remembered, self.remembered = self.remembered, None

@@ -47,7 +47,7 @@ class Stage:
     def __init__(
         self,
         *results: object,
-        looks: tuple[Look | None, ...] = (FRESH,),
+        looks: tuple[Look | Exception | None, ...] = (FRESH,),
         remembered: Look | None = None,
         ready: bool = True,
     ) -> None:
@@ -169,6 +169,12 @@ async def test_what_was_closed_elsewhere_is_closed_whatever_keeps_this_replica_f
 async def test_a_commit_without_an_answer_is_told_as_such_though_the_execution_can_be_seen() -> None:
     failure = await Stage(fakes.DOWN, looks=(DONE,), remembered=REMEMBERED).fails()
     assert failure is fakes.DOWN
+
+
+async def test_without_a_database_to_look_what_stood_in_the_way_is_told() -> None:
+    stage = Stage(looks=(fakes.DOWN,), remembered=REMEMBERED)
+    no_permit(stage)
+    assert isinstance(await stage.fails(), Exhausted)
 
 
 @OBSTACLES
